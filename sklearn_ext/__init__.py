@@ -1,0 +1,42 @@
+"""A scikit-learn extension library.
+
+Public names are resolved at first use (PEP 562): ``import sklearn_ext`` itself imports
+neither scikit-learn nor any optional package, so it costs next to nothing, and a name
+costs only what that name needs.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy names
+    from sklearn_ext import datasets, exceptions, linear_model
+    from sklearn_ext.linear_model import PolynomialRegressor
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "PolynomialRegressor",
+    "__version__",
+    "datasets",
+    "exceptions",
+    "linear_model",
+]
+
+_SUBMODULES = frozenset({"datasets", "exceptions", "linear_model"})
+_HOME_OF = {"PolynomialRegressor": "linear_model"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public name at first use; later uses find it as a plain global."""
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, also those not imported yet."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,101 @@
+"""The only door to scikit-learn's private names.
+
+scikit-learn keeps parameter constraints, ``_check_sample_weight`` and a few more under
+names with a leading underscore, and may move them in any release. Every module of
+sklearn_ext takes them from here, so a release that moves one is answered in one file;
+``tests/test_layers.py`` proves that no other file reaches for them. Public helpers that
+belong to the same step of an estimator (``validate_data``, ``check_is_fitted``) pass
+through here too, so that an estimator has one import line for checking its input.
+"""
+
+from contextlib import contextmanager
+
+from sklearn.base import _fit_context
+from sklearn.utils._array_api import get_namespace
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Hidden,
+    Interval,
+    InvalidParameterError,
+    Options,
+    RealNotInt,
+    StrOptions,
+    validate_params,
+)
+from sklearn.utils.extmath import row_norms, safe_sparse_dot
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_feature_names_in,
+    _check_n_features,
+    _check_sample_weight,
+    _num_features,
+    _num_samples,
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    check_random_state,
+    check_X_y,
+    column_or_1d,
+    validate_data,
+)
+
+__all__ = [
+    "HasMethods",
+    "Hidden",
+    "Interval",
+    "InvalidParameterError",
+    "Options",
+    "RealNotInt",
+    "StrOptions",
+    "_check_feature_names",
+    "_check_feature_names_in",
+    "_check_n_features",
+    "_check_sample_weight",
+    "_fit_context",
+    "_num_features",
+    "_num_samples",
+    "all_or_nothing",
+    "check_X_y",
+    "check_array",
+    "check_consistent_length",
+    "check_is_fitted",
+    "check_random_state",
+    "column_or_1d",
+    "get_namespace",
+    "row_norms",
+    "safe_sparse_dot",
+    "validate_data",
+    "validate_params",
+]
+
+
+@contextmanager
+def all_or_nothing(estimator):
+    """Give an estimator its attributes back when fitting it fails.
+
+    Parameters
+    ----------
+    estimator : object
+        Estimator inside one of its fitting methods.
+
+    Examples
+    --------
+    >>> from sklearn_ext._validation import all_or_nothing
+    >>> class Counter:
+    ...     count_ = 1
+    >>> counter = Counter()
+    >>> try:
+    ...     with all_or_nothing(counter):
+    ...         counter.half_ = 2
+    ...         raise ValueError
+    ... except ValueError:
+    ...     vars(counter)
+    {}
+    """
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

@@ -1,0 +1,195 @@
+"""Polynomials in kernel form: for more terms than rows, none of them listed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, eigh
+from sklearn.utils import gen_batches
+
+from sklearn_ext.linear_model._fitted import Fitted, noise_variance
+from sklearn_ext.linear_model._least_squares import block_rows
+from sklearn_ext.linear_model._model_choice import best_by_leave_one_out
+from sklearn_ext.linear_model._polynomial_kernel import kernel_diagonal, polynomial_kernel
+from sklearn_ext.linear_model._rows import kernel_factors
+
+_EPS = np.finfo(np.float64).eps
+
+
+def fit_dual(rows, terms, degrees, alphas):
+    """Fit in the span of the rows: one n x n eigendecomposition for each degree.
+
+    Parameters are those of :func:`fit_primal`; the leave-one-out score comes for free.
+    """
+    no_powers = np.zeros((1, terms.bounds.shape[1]), dtype=np.uint8)
+    basis = terms.basis(no_powers, degree=max(degrees))
+    factors = kernel_factors(basis, rows.X)
+    spectra, errors = [], []
+    for degree in degrees:
+        kernel = polynomial_kernel(
+            factors, factors, degree, terms.truncation, terms.interaction_only
+        )
+        spectrum = KernelSpectrum.of(kernel, rows, terms.fit_intercept)
+        spectra.append((spectrum, kernel))
+        errors.append(spectrum.leave_one_out_errors(alphas))
+    place, index, loo = best_by_leave_one_out(errors, rows, terms.fit_intercept)
+    spectrum, kernel = spectra[place]
+    solved = spectrum.solve(kernel, rows, float(alphas[index]))
+    return Fitted(basis=basis, terms=terms, solver="dual", degree=degrees[place], loo=loo, **solved)
+
+
+@dataclass(frozen=True)
+class KernelSpectrum:
+    """Eigendecomposition of a weighted, centred kernel matrix.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_rows,)
+        Eigenvalues, at least 0.
+    vectors : ndarray of shape (n_rows, n_rows)
+        Eigenvectors.
+    targets : ndarray of shape (n_rows, n_outputs)
+        Weighted, centred targets in the eigenbasis.
+    constant : ndarray of shape (n_rows,)
+        Share of each row in the direction of the intercept; 0 without one.
+    lifted : float
+        Eigenvalue given to that direction.
+    """
+
+    values: np.ndarray
+    vectors: np.ndarray
+    targets: np.ndarray
+    constant: np.ndarray
+    lifted: float
+
+    @classmethod
+    def of(cls, kernel, rows, fit_intercept):
+        """Weight and centre a kernel matrix and decompose it."""
+        root = np.sqrt(rows.sample_weight)
+        share = rows.sample_weight / rows.weight_sum
+        centred, y, lifted = kernel, rows.y, 0.0
+        constant = np.zeros(len(root))
+        if fit_intercept:
+            mean = kernel @ share
+            centred = kernel - mean[:, None] - mean + share @ mean
+            y = rows.y - share @ rows.y
+            constant = share
+        weighted = centred * np.multiply.outer(root, root)
+        if fit_intercept:
+            # The centred kernel is blind to the intercept: lift that direction out of the
+            # null space, so that the rest of the null space can be told from it.
+            lifted = float(np.trace(weighted)) or 1.0
+            weighted += lifted * np.multiply.outer(np.sqrt(share), np.sqrt(share))
+        values, vectors = eigh(weighted, driver="evd", overwrite_a=True)
+        return cls(
+            np.maximum(values, 0.0), vectors, vectors.T @ (root[:, None] * y), constant, lifted
+        )
+
+    def inverse(self, alpha):
+        """Eigenvalues of the regularised inverse, bounded at the rounding level."""
+        floor = len(self.values) * _EPS * max(self.values[-1], np.finfo(float).tiny)
+        return 1.0 / np.maximum(self.values + alpha, floor)
+
+    def leave_one_out_errors(self, alphas):
+        """Sums of squared deleted residuals (n_alphas, n_outputs)."""
+        squared = self.vectors**2
+        errors = np.empty((len(alphas), self.targets.shape[1]))
+        for error, alpha in zip(errors, alphas, strict=True):
+            inverse = self.inverse(alpha)
+            # Residual over 1 - leverage, both divided by alpha: sound for alpha = 0 as well.
+            room = squared @ inverse - self.constant * self._lifted_inverse(alpha)
+            residual = self.vectors @ (inverse[:, None] * self.targets)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                error[:] = np.sum((residual / room[:, None]) ** 2, axis=0)
+        return np.where(np.isnan(errors), np.inf, errors)
+
+    def _lifted_inverse(self, alpha):
+        return 1.0 / (self.lifted + alpha) if self.lifted else 0.0
+
+    def solve(self, kernel, rows, alpha):
+        """Solve for the dual coefficients under one penalty."""
+        floor = len(self.values) * _EPS * max(self.values[-1], np.finfo(float).tiny)
+        kept = self.values > floor
+        inverse = np.where(kept, 1.0 / np.maximum(self.values + alpha, floor), 0.0)
+        root = np.sqrt(rows.sample_weight)[:, None]
+        dual = root * (self.vectors @ (inverse[:, None] * self.targets))
+        share = rows.sample_weight / rows.weight_sum
+        intercept = np.zeros(rows.n_outputs)
+        if self.lifted:
+            dual -= np.multiply.outer(share, dual.sum(axis=0))
+            intercept = share @ (rows.y - kernel @ dual)
+        spent = float(np.sum(self.values * inverse))
+        if self.lifted:  # the intercept is not shrunk: it spends one degree of freedom
+            spent += 1.0 - self.lifted * self._lifted_inverse(alpha)
+        dof = rows.weight_sum - spent
+        residual = root * (rows.y - kernel @ dual - intercept)
+        return {
+            "alpha": alpha,
+            "rank": int(kept.sum()) - bool(self.lifted),
+            "noise_variance": noise_variance(np.sum(residual**2, axis=0), dof),
+            "dof": dof,
+            "dual": {
+                "coefficients": dual,
+                "intercept": intercept,
+                "X_fit": rows.X,
+                "sample_weight": rows.sample_weight,
+            },
+        }
+
+
+def predict_dual(fitted, X, working_memory):
+    """Evaluate the kernel form: (n_rows, n_outputs).
+
+    Parameters
+    ----------
+    fitted : Fitted
+        A model of the dual solver.
+    X : {ndarray, csr_array} of shape (n_rows, n_features)
+        Inputs.
+    working_memory : float
+        MiB that a block of the kernel may take.
+    """
+    predicted = np.empty((X.shape[0], fitted.dual["coefficients"].shape[1]))
+    for batch, kernel in _kernel_blocks(fitted, X, working_memory):
+        predicted[batch] = kernel @ fitted.dual["coefficients"] + fitted.dual["intercept"]
+    return predicted
+
+
+def _kernel_blocks(fitted, X, working_memory):
+    """Yield slices of rows and their kernel (n_rows, n_fit) with the training rows."""
+    trained = kernel_factors(fitted.basis, fitted.dual["X_fit"])
+    size = block_rows(4 * fitted.dual["X_fit"].shape[0], working_memory)
+    for batch in gen_batches(X.shape[0], size):
+        yield batch, _kernel(fitted, kernel_factors(fitted.basis, X[batch]), trained)
+
+
+def _kernel(fitted, first, second):
+    terms = fitted.terms
+    return polynomial_kernel(first, second, fitted.degree, terms.truncation, terms.interaction_only)
+
+
+def spread_dual(fitted, X, working_memory):
+    r"""Variance of the fitted value over the noise variance, (n_rows,), for alpha > 0.
+
+    .. math::
+
+        \frac{1}{\sum w} + \frac{k_c(x, x) - k_c(x)' (K_c + \alpha W^{-1})^{-1} k_c(x)}{\alpha}
+
+    with the centred kernel :math:`k_c`: the ridge posterior, written in the span of the rows.
+    """
+    terms, weight = fitted.terms, fitted.dual["sample_weight"]
+    trained = kernel_factors(fitted.basis, fitted.dual["X_fit"])
+    kernel = _kernel(fitted, trained, trained)
+    share = weight / weight.sum() if terms.fit_intercept else np.zeros_like(weight)
+    mean = kernel @ share
+    root = np.sqrt(weight)
+    weighted = (kernel - mean[:, None] - mean + share @ mean) * np.multiply.outer(root, root)
+    factor = cho_factor(weighted + fitted.alpha * np.eye(len(root)))
+    spread = np.empty(X.shape[0])
+    for batch, block in _kernel_blocks(fitted, X, working_memory):
+        values = kernel_factors(fitted.basis, X[batch])
+        own = kernel_diagonal(values, fitted.degree, terms.truncation, terms.interaction_only)
+        to_mean = block @ share
+        centred = (block - to_mean[:, None] - mean + share @ mean) * root
+        explained = np.sum(centred * cho_solve(factor, centred.T).T, axis=1)
+        spread[batch] = (own - 2 * to_mean + share @ mean - explained) / fitted.alpha
+    return spread + (1.0 / weight.sum() if terms.fit_intercept else 0.0)

@@ -1,0 +1,86 @@
+"""Which degrees, penalties and solvers the "auto" settings stand for."""
+
+import numpy as np
+
+# Multiply-adds (rows x terms squared) that degree="auto" spends on its largest model. Half a
+# minute of one core.
+_AUTO_WORK = 3e11
+# The same for a leave-one-out score that nobody asked for by name.
+_SPARE_WORK = 1e9
+# Below this a triangle costs no time that a user would notice, and keeps more digits.
+_QR_WORK = 2e8
+_HIGHEST_DEGREE = 255
+
+
+def candidate_degrees(terms, n_rows, max_degree, penalised):
+    """Degrees that ``degree="auto"`` chooses from.
+
+    Parameters
+    ----------
+    terms : Terms
+        Index set without its degree.
+    n_rows : int
+        Number of training rows.
+    max_degree : int
+        Highest degree that the user allows.
+    penalised : bool
+        Whether there is a penalty, without which more terms than rows cannot be told apart.
+
+    Returns
+    -------
+    list of int
+        1 up to the highest degree that the rows support and that is affordable.
+    """
+    degrees = [1]
+    for degree in range(2, max_degree + 1):
+        count = terms.count(degree)
+        if not penalised and count >= n_rows - 1:
+            break
+        if min(count, n_rows) ** 2 * n_rows > _AUTO_WORK:
+            break
+        degrees.append(degree)
+    return degrees
+
+
+def penalty_grid(alpha, alphas, weight_sum):
+    """Penalties to choose from: ``alpha`` itself, or the grid that "auto" stands for."""
+    if alpha != "auto":
+        return np.array([float(alpha)])
+    if alphas is None:
+        return weight_sum * np.logspace(-10, 1, 23)
+    return np.sort(np.asarray(alphas, dtype=np.float64))
+
+
+def choose_solver(solver, n_terms, n_rows):
+    """Solver that "auto" stands for."""
+    if solver != "auto":
+        return solver
+    if n_terms > n_rows:
+        return "dual"
+    return "qr" if n_rows * n_terms**2 <= _QR_WORK else "cholesky"
+
+
+def affords_leave_one_out(compute_loo, n_terms, n_rows):
+    """Whether the leave-one-out score of a single model is computed."""
+    if compute_loo != "auto":
+        return bool(compute_loo)
+    return n_rows * n_terms**2 <= _SPARE_WORK
+
+
+def best_by_leave_one_out(errors, rows, fit_intercept):
+    """Pick the model of the largest leave-one-out R², the lowest degree among equals.
+
+    Returns
+    -------
+    place, index : int
+        Degree and penalty.
+    score : float
+        R², the mean over outputs; -inf where every model has a row that no other row supports.
+    """
+    center = rows.target_means()
+    total = rows.sample_weight @ (rows.y - center) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scores = np.array([np.mean(1.0 - error / total, axis=1) for error in errors])
+    scores = np.where(np.isnan(scores), -np.inf, scores)  # 0 / 0: a constant target
+    place, index = np.unravel_index(np.argmax(scores), scores.shape)
+    return int(place), int(index), float(scores[place, index])

@@ -1,0 +1,620 @@
+"""Polynomial regression in an orthogonal basis."""
+
+from functools import partial
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.special import stdtrit
+from sklearn import get_config
+from sklearn.base import BaseEstimator, RegressorMixin
+
+from sklearn_ext._validation import (
+    Interval,
+    StrOptions,
+    _check_feature_names_in,
+    _fit_context,
+    all_or_nothing,
+    check_is_fitted,
+    validate_data,
+)
+from sklearn_ext.linear_model._dask import is_dask, reduce_partitions
+from sklearn_ext.linear_model._dual import predict_dual, spread_dual
+from sklearn_ext.linear_model._fit_rows import fit_rows
+from sklearn_ext.linear_model._fitted import from_plain, to_plain
+from sklearn_ext.linear_model._monomials import formula_expression, formula_text, term_names
+from sklearn_ext.linear_model._primal import solve_stream
+from sklearn_ext.linear_model._reading import (
+    monomials_of,
+    sobol_indices,
+    warn_of_dependent_terms,
+    warn_of_extrapolation,
+)
+from sklearn_ext.linear_model._rows import predict_terms, spread_terms
+from sklearn_ext.linear_model._streaming import merge_moments, moments_of
+from sklearn_ext.linear_model._training_data import (
+    check_chunk,
+    check_rows,
+    column_bounds,
+    declare_columns,
+)
+
+
+class PolynomialRegressor(RegressorMixin, BaseEstimator):
+    r"""Polynomial least squares in an orthogonal basis, with its own model choice.
+
+    The model is a polynomial in the columns of X,
+
+    .. math:: f(x) = \sum_{a \in A} c_a \prod_j p_{a_j}(z_j), \qquad
+              \min_c \sum_i w_i (y_i - f(x_i))^2 + \alpha \sum_{a \ne 0} c_a^2 ,
+
+    where every column is mapped to z in [-1, 1] by its training range and the p_k are orthonormal
+    polynomials. It is the same model as a pipeline of
+    :class:`~sklearn.preprocessing.PolynomialFeatures` and
+    :class:`~sklearn.linear_model.LinearRegression`, but no digits are lost to powers of raw
+    columns, the expanded table is never held in memory, degree and penalty can be chosen by exact
+    leave-one-out scores without a refit, and rows can come in chunks or lie on a cluster.
+
+    Parameters
+    ----------
+    degree : int or "auto", default=2
+        Highest degree, from 1 to 255. "auto" takes the degree from 1 to `max_degree` of the
+        largest leave-one-out R². It only looks at degrees that have fewer terms than there are
+        rows (any number of terms with a penalty) and that take up to about half a minute.
+    max_degree : int, default=10
+        Highest degree that ``degree="auto"`` looks at.
+    interaction_only : bool, default=False
+        Whether to keep only products of different columns, each to the first power.
+    truncation : float or "auto", default=1.0
+        Exponent q in (0, 1] of the hyperbolic index set: terms with
+        :math:`(\sum_j a_j^q)^{1/q}` up to the degree [1]_. 1 keeps all terms of total degree up
+        to `degree`; smaller values leave out interactions of many columns. "auto" takes the one
+        of 0.5, 0.75 and 1 with the largest leave-one-out R².
+    basis : {"legendre", "chebyshev", "monomial"}, default="legendre"
+        Univariate polynomials in z. Without a penalty the choice changes nothing but rounding.
+        With one, it decides what is penalised; "legendre" penalises the variance that each term
+        adds for uniform inputs. Sparse X is always expanded in "monomial" with
+        z = x / max|x|, so that zeros stay zeros.
+    bounds : array-like of shape (n_features, 2) or (2,), default=None
+        Ranges of the columns that are mapped to [-1, 1], in the columns' units. None takes the
+        smallest and largest training value.
+    alpha : float or "auto", default=0.0
+        Ridge penalty on the coefficients of the orthonormal basis, in [0, inf); the constant is
+        free. "auto" takes the one of `alphas` with the largest leave-one-out R².
+    alphas : array-like of shape (n_alphas,), default=None
+        Penalties, > 0, that ``alpha="auto"`` chooses from. None stands for 23 values from 1e-10
+        to 10 times the number of rows (the sum of their weights).
+    selection : {"lars"}, default=None
+        None keeps all terms. "lars" keeps the few terms of a sparse polynomial chaos expansion
+        [1]_: terms are ordered by least-angle regression, refitted, and cut where a corrected
+        leave-one-out error is smallest.
+    fit_intercept : bool, default=True
+        Whether the polynomial has a constant term.
+    solver : {"auto", "cholesky", "qr", "dual", "refined"}, default="auto"
+        How the least-squares problem is solved; `solver_` says what was used.
+
+        - "cholesky" sums the Gram matrix over blocks of rows and factors it. The fastest; where
+          that would leave fewer than 8 digits it falls through to "qr".
+        - "qr" folds blocks of rows into the triangle of a QR factorisation [2]_.
+        - "dual" solves in the span of the rows through the kernel of the index set, never
+          listing its terms: for more terms than rows. Up to degree 3 with ``truncation=1`` its
+          cost does not grow with the number of terms.
+        - "refined" is "qr" followed by refinement with residuals in double-double arithmetic:
+          coefficients to the last digit of float64, at some 50 times the cost.
+        - "auto" takes "dual" for more terms than rows, "qr" for small problems and "cholesky"
+          for large ones; without a penalty it gives up an ill-conditioned basis for polynomials
+          that are orthonormal on the training columns (``basis_ == "empirical"``).
+    compute_loo : bool or "auto", default="auto"
+        Whether to compute `loo_score_` where nothing has to be chosen. It costs a second pass
+        over the rows; "auto" takes it where ``n_samples * n_terms**2`` is at most 1e9.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_terms,) or (n_targets, n_terms)
+        Coefficients of the raw monomials ``X ** powers_``, for reading and exporting. Large
+        powers of columns far from 0 cancel: a
+        :class:`~sklearn_ext.exceptions.PrecisionWarning` says so where it happens, and
+        predictions never use these numbers. Absent (an AttributeError says why) where the terms
+        are too many to list.
+    intercept_ : float or ndarray of shape (n_targets,)
+        Constant of the raw polynomial, its value at x = 0.
+    powers_ : ndarray of shape (n_terms, n_features)
+        Exponents of the raw monomials.
+    coef_stderr_ : ndarray of shape (n_terms,) or (n_targets, n_terms)
+        Standard errors of `coef_`.
+    intercept_stderr_ : float or ndarray of shape (n_targets,)
+        Standard errors of `intercept_`.
+    basis_coef_ : ndarray of shape (n_terms,) or (n_targets, n_terms)
+        Coefficients of the orthonormal basis, in the order of `powers_`; their squares are
+        shares of the variance for uniform inputs. Terms left out by `selection` are 0.
+    basis_ : str
+        Basis that was used.
+    degree_ : int
+        Degree.
+    truncation_ : float
+        Exponent of the index set.
+    alpha_ : float
+        Penalty.
+    solver_ : str
+        Solver.
+    n_terms_ : int
+        Number of terms without the constant; with ``selection="lars"``, those selected.
+    rank_ : int
+        Number of terms, without the constant, that the data determine. Where it is below
+        `n_terms_` a :class:`~sklearn_ext.exceptions.RankWarning` named the terms.
+    loo_score_ : float
+        Leave-one-out R² (the mean over targets): the R² of predicting every row by the model of
+        all other rows, in closed form [3]_, with the columns' bounds held fixed. -inf where some
+        row is supported by no other. Absent where it was not computed (see `compute_loo`).
+    noise_variance_ : float or ndarray of shape (n_targets,)
+        Weighted residual sum of squares over the residual degrees of freedom; nan without any.
+    sobol_indices_ : Bunch
+        ``first_order`` and ``total_order``, each of shape (n_features,) or
+        (n_targets, n_features): shares of the variance of the fitted polynomial due to each
+        column alone, and with all its interactions, for independent columns uniform on
+        `bounds_` [4]_.
+    bounds_ : ndarray of shape (n_features, 2)
+        Range of each column that is mapped to [-1, 1].
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had names that are all strings.
+
+    See Also
+    --------
+    sklearn.preprocessing.PolynomialFeatures : Expands a table in raw monomials.
+    sklearn.linear_model.RidgeCV : Leave-one-out choice of a penalty for a given table.
+
+    Notes
+    -----
+    Computations are in float64 whatever the dtype of X; predictions have the dtype of X.
+    `sample_weight` counts repetitions: weight 2 is the same as the row twice, weight 0 as
+    leaving it out, and standard errors count the sum of the weights as samples.
+
+    With a penalty, the data's ranges enter the model through the basis. Where they should not
+    (to compare fits on different samples), give `bounds`.
+
+    ``predict`` warns with :class:`~sklearn_ext.exceptions.ExtrapolationWarning` where a row lies
+    outside `bounds_` by more than 10 % of the range: polynomials grow fast there.
+
+    References
+    ----------
+    .. [1] G. Blatman and B. Sudret, "Adaptive sparse polynomial chaos expansion based on least
+       angle regression", J. Comput. Phys. 230(6), 2345-2367, 2011; eq. 13 for the index set,
+       section 4 for the selection.
+    .. [2] J. Demmel, L. Grigori, M. Hoemmen and J. Langou, "Communication-optimal parallel and
+       sequential QR and LU factorizations", SIAM J. Sci. Comput. 34(1), A206-A239, 2012.
+    .. [3] D. M. Allen, "The relationship between variable selection and data augmentation and a
+       method for prediction", Technometrics 16(1), 125-127, 1974.
+    .. [4] B. Sudret, "Global sensitivity analysis using polynomial chaos expansions", Reliab.
+       Eng. Syst. Saf. 93(7), 964-979, 2008; eq. 36 to 39.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ext import PolynomialRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(0, 10, size=(200, 2))
+    >>> y = 3 + 0.5 * X[:, 0] - 0.2 * X[:, 0] * X[:, 1] + rng.normal(scale=0.1, size=200)
+    >>> model = PolynomialRegressor(degree="auto").fit(X, y)
+    >>> model.degree_
+    2
+    >>> model.formula(precision=2)
+    'y = 3 + 0.5 x0 - 0.0023 x1 + 0.00023 x0^2 - 0.2 x0 x1 + 0.00034 x1^2'
+    >>> mean, std = model.predict(X[:1], return_std=True)
+    """
+
+    _parameter_constraints = {
+        "degree": [Interval(Integral, 1, 255, closed="both"), StrOptions({"auto"})],
+        "max_degree": [Interval(Integral, 1, 255, closed="both")],
+        "interaction_only": ["boolean"],
+        "truncation": [Interval(Real, 0, 1, closed="right"), StrOptions({"auto"})],
+        "basis": [StrOptions({"legendre", "chebyshev", "monomial"})],
+        "bounds": ["array-like", None],
+        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "alphas": ["array-like", None],
+        "selection": [StrOptions({"lars"}), None],
+        "fit_intercept": ["boolean"],
+        "solver": [StrOptions({"auto", "cholesky", "qr", "dual", "refined"})],
+        "compute_loo": ["boolean", StrOptions({"auto"})],
+    }
+
+    def __init__(
+        self,
+        degree=2,
+        *,
+        max_degree=10,
+        interaction_only=False,
+        truncation=1.0,
+        basis="legendre",
+        bounds=None,
+        alpha=0.0,
+        alphas=None,
+        selection=None,
+        fit_intercept=True,
+        solver="auto",
+        compute_loo="auto",
+    ):
+        self.degree = degree
+        self.max_degree = max_degree
+        self.interaction_only = interaction_only
+        self.truncation = truncation
+        self.basis = basis
+        self.bounds = bounds
+        self.alpha = alpha
+        self.alphas = alphas
+        self.selection = selection
+        self.fit_intercept = fit_intercept
+        self.solver = solver
+        self.compute_loo = compute_loo
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the polynomial.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dask array, dask DataFrame} of shape (n_samples, n_features)
+            Training rows. Dask collections are reduced where they lie; only one small matrix
+            reaches this process.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets; a dask collection where X is one.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts, in [0, inf).
+
+        Returns
+        -------
+        self : PolynomialRegressor
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or y is empty, has NaN, infinity, complex numbers or text, or if they differ in
+            length, or if settings contradict each other.
+        """
+        with all_or_nothing(self):
+            if is_dask(X):
+                return self._fit_dask(X, y, sample_weight)
+            rows, self._single_target = check_rows(self, X, y, sample_weight, reset=True)
+            return self._keep(fit_rows(rows, self.get_params(deep=False)))
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Fit to more rows: the result is that of one fit to all rows seen.
+
+        Works for a fixed `degree`, `truncation` and `alpha` with ``selection=None``, by the
+        solvers "auto" (which is "qr" here), "qr" and "cholesky". The columns' bounds may grow
+        from chunk to chunk. Continues after `fit` as well, unless that chose by leave-one-out
+        scores, refined, or gave up the classical basis.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Further rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts, in [0, inf).
+
+        Returns
+        -------
+        self : PolynomialRegressor
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If a setting needs all rows at once, or as for `fit`.
+        """
+        with all_or_nothing(self):
+            first = not hasattr(self, "_fitted")
+            rows, single = check_rows(self, X, y, sample_weight, reset=first)
+            chunk = moments_of(rows, *self._streaming_setup(rows.X))
+            if first:
+                self._single_target = single
+                return self._keep(solve_stream(chunk, self.alpha))
+            seen = self._fitted.moments
+            if seen is None or chunk.n_outputs != seen.n_outputs:
+                raise ValueError(
+                    "partial_fit cannot continue this model: it was fitted by settings that keep "
+                    "no sums over rows, or y has another number of columns. Start from clone(self)."
+                )
+            return self._keep(solve_stream(merge_moments(seen, chunk), self.alpha))
+
+    def predict(self, X, return_std=False):
+        """Evaluate the polynomial.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        return_std : bool, default=False
+            Whether to return the standard deviation of a new observation too: noise and
+            uncertainty of the coefficients together.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Predictions, in the dtype of X.
+        std : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Standard deviations in the units of y. Only returned with `return_std`.
+
+        Raises
+        ------
+        ValueError
+            If the model leaves no residual degree of freedom to estimate the noise from.
+        """
+        X, dtype = self._check_new(X)
+        predicted = self._shaped(self._evaluate(X)).astype(dtype, copy=False)
+        if not return_std:
+            return predicted
+        return predicted, self._shaped(self._deviation(X)).astype(dtype, copy=False)
+
+    def predict_interval(self, X, confidence_level=0.95):
+        """Intervals that hold a new observation with a given probability.
+
+        Exact for normal noise of equal variance around a polynomial of the model's degree
+        (``alpha=0``), from Student's t distribution.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        confidence_level : float, default=0.95
+            Probability, in (0, 1).
+
+        Returns
+        -------
+        lower, upper : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Ends of the intervals in the units of y.
+        """
+        if not 0 < confidence_level < 1:
+            raise ValueError(f"confidence_level must be in (0, 1), got {confidence_level!r}.")
+        mean, std = self.predict(X, return_std=True)
+        reach = stdtrit(self._fitted.dof, 0.5 + confidence_level / 2) * std
+        return (mean - reach).astype(mean.dtype), (mean + reach).astype(mean.dtype)
+
+    def score(self, X, y, sample_weight=None):
+        r"""Coefficient of determination R² of the predictions.
+
+        :math:`R^2 = 1 - \sum (y - \hat y)^2 / \sum (y - \bar y)^2`. 1: every prediction is
+        exact. 0: no better than always predicting the mean of y. Negative: worse than that mean,
+        as happens on new rows to a model that overfits. On the training rows R² never falls as
+        the degree grows, so it cannot choose one: `loo_score_`, new rows and, roughly,
+        :meth:`adjusted_r2` can.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Observed targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+            R², the mean over targets.
+        """
+        return super().score(X, y, sample_weight)
+
+    def adjusted_r2(self, X, y, sample_weight=None):
+        r"""R² with a charge for the number of terms.
+
+        :math:`1 - (1 - R^2)(n - 1) / (n - r - 1)` with r = `rank_`: unlike R², it falls when a
+        term is added that explains no more than chance would.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts.
+
+        Returns
+        -------
+        score : float
+            Adjusted R²; nan where n is not above r + 1.
+        """
+        score = self.score(X, y, sample_weight)
+        n_samples = len(y) if sample_weight is None else float(np.sum(sample_weight))
+        free = n_samples - self.rank_ - 1
+        return 1.0 - (1.0 - score) * (n_samples - 1) / free if free > 0 else float("nan")
+
+    def get_term_names(self, input_features=None):
+        """Names of the raw monomials, as PolynomialFeatures writes them.
+
+        Parameters
+        ----------
+        input_features : array-like of shape (n_features,) of str, default=None
+            Names of the columns. None takes those seen in fit, or x0, x1, ...
+
+        Returns
+        -------
+        names : ndarray of shape (n_terms,) of str
+            Names in the order of `powers_`.
+        """
+        names = _check_feature_names_in(self, input_features)
+        return np.array(term_names(self.powers_, names), dtype=object)
+
+    def formula(self, precision=4, *, input_features=None, format="text"):
+        """Write the polynomial in raw monomials.
+
+        Parameters
+        ----------
+        precision : int, default=4
+            Significant digits of the text; expressions keep all.
+        input_features : array-like of shape (n_features,) of str, default=None
+            Names of the columns. None takes those seen in fit, or x0, x1, ...
+        format : {"text", "sympy"}, default="text"
+            A str, or a sympy expression in symbols named like the columns.
+
+        Returns
+        -------
+        formula : str or sympy.Expr, or list of these
+            One for each target where y has several columns.
+        """
+        if format not in ("text", "sympy"):
+            raise ValueError(f"format must be 'text' or 'sympy', got {format!r}.")
+        columns = list(_check_feature_names_in(self, input_features))
+        form = monomials_of(self)
+        if format == "sympy":
+            write = partial(formula_expression, powers=form["powers"], feature_names=columns)
+        else:
+            names = term_names(form["powers"], columns)
+            write = partial(formula_text, names=names, precision=precision)
+        written = [write(c) for c in form["coef"].T]
+        return written[0] if self._single_target else written
+
+    @property
+    def powers_(self):  # numpydoc ignore=GL08
+        return monomials_of(self)["powers"][1:].astype(np.int64)
+
+    @property
+    def coef_(self):  # numpydoc ignore=GL08
+        return self._by_target(monomials_of(self)["coef"][1:])
+
+    @property
+    def intercept_(self):  # numpydoc ignore=GL08
+        constant = monomials_of(self)["coef"][0]
+        return float(constant[0]) if self._single_target else constant
+
+    @property
+    def coef_stderr_(self):  # numpydoc ignore=GL08
+        return self._by_target(self._standard_errors()[1:])
+
+    @property
+    def intercept_stderr_(self):  # numpydoc ignore=GL08
+        constant = self._standard_errors()[0]
+        return float(constant[0]) if self._single_target else constant
+
+    @property
+    def basis_coef_(self):  # numpydoc ignore=GL08
+        check_is_fitted(self)
+        return self._by_target(monomials_of(self)["basis_coef"][1:])
+
+    @property
+    def loo_score_(self):  # numpydoc ignore=GL08
+        check_is_fitted(self)
+        if self._fitted.loo is None:
+            raise AttributeError(
+                "loo_score_ was not computed: it needs all rows at once, and a second pass over "
+                "them. Call fit with compute_loo=True."
+            )
+        return self._fitted.loo
+
+    @property
+    def sobol_indices_(self):  # numpydoc ignore=GL08
+        return sobol_indices(self)
+
+    def _standard_errors(self):
+        """Standard errors of the raw coefficients, (n_terms + 1, n_targets)."""
+        spread = monomials_of(self)["spread"]
+        if spread is None:
+            raise AttributeError("Standard errors need a solver other than 'dual'.")
+        return np.multiply.outer(spread, np.sqrt(self._fitted.noise_variance))
+
+    def _by_target(self, values):
+        """Give (n_terms, n_targets) scikit-learn's shape of coef_."""
+        return values[:, 0] if self._single_target else values.T
+
+    def _shaped(self, values):
+        """Give (n_rows, n_targets) the shape of y."""
+        return values[:, 0] if self._single_target else values
+
+    def _streaming_setup(self, X):
+        """Terms, degree and solver of a chunk; an error where a setting needs all rows."""
+        wanting = {
+            "degree": self.degree == "auto",
+            "truncation": self.truncation == "auto",
+            "alpha": self.alpha == "auto",
+            "selection": self.selection is not None,
+            "solver": self.solver in ("dual", "refined"),
+            "compute_loo": self.compute_loo is True,
+        }
+        for name, needs_all in wanting.items():
+            if needs_all:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} needs all rows at once: partial_fit and dask "
+                    f"collections take a fixed {name}. Use fit on an array, or set {name}."
+                )
+        terms = column_bounds(self.get_params(deep=False), X)
+        return terms, self.degree, "cholesky" if self.solver == "cholesky" else "qr"
+
+    def _fit_dask(self, X, y, sample_weight):
+        """Reduce the moments of all partitions on the cluster."""
+        self._streaming_setup(np.zeros((1, X.shape[1])))
+        declare_columns(self, X)
+        self._single_target = y.ndim == 1
+        moments = reduce_partitions(partial(_chunk_moments, self), X, y, sample_weight)
+        return self._keep(solve_stream(moments, self.alpha))
+
+    def _keep(self, fitted):
+        """Store a fitted polynomial and tell the user what it had to give up."""
+        self._fitted = fitted
+        self._monomials = None
+        self.basis_ = fitted.terms.family
+        self.truncation_ = fitted.terms.truncation
+        self.degree_, self.alpha_ = fitted.degree, fitted.alpha
+        self.solver_, self.rank_ = fitted.solver, fitted.rank
+        self.n_terms_ = fitted.n_terms
+        self.bounds_ = fitted.terms.bounds.T.copy()
+        noise = fitted.noise_variance
+        self.noise_variance_ = float(noise[0]) if self._single_target else noise
+        warn_of_dependent_terms(self)
+        return self
+
+    def _check_new(self, X):
+        """Validate rows to predict; also the dtype of the predictions."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
+        warn_of_extrapolation(X, self.bounds_)
+        return X, X.dtype
+
+    def _evaluate(self, X):
+        fitted, memory = self._fitted, get_config()["working_memory"]
+        if fitted.dual is not None:
+            return predict_dual(fitted, X, memory)
+        return predict_terms(fitted.basis, fitted.reduced, fitted.coefficients, X, memory)
+
+    def _deviation(self, X):
+        """Standard deviation of new observations, (n_rows, n_targets)."""
+        fitted, memory = self._fitted, get_config()["working_memory"]
+        if not np.all(np.isfinite(fitted.noise_variance)):
+            raise ValueError(
+                f"return_std needs residual degrees of freedom, but the model has {self.rank_} "
+                "terms of full weight for as many samples. Lower degree, set alpha > 0 or add rows."
+            )
+        if fitted.dual is not None:
+            spread = spread_dual(fitted, X, memory)
+        else:
+            spread = spread_terms(fitted.basis, fitted.root, X, memory)
+        return np.sqrt(np.multiply.outer(1.0 + spread, fitted.noise_variance))
+
+    def __getstate__(self):
+        state = super().__getstate__().copy()
+        if "_fitted" in state:
+            state["_fitted"] = to_plain(state["_fitted"])
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "_fitted" in state:
+            self._fitted = from_plain(state["_fitted"])
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _chunk_moments(estimator, X, y, sample_weight):
+    """Moments of one partition, on the worker that holds it; None for no rows."""
+    if len(X) == 0:
+        return None
+    rows = check_chunk(X, y, sample_weight)
+    return moments_of(rows, *estimator._streaming_setup(rows.X))

@@ -1,0 +1,247 @@
+"""Polynomials from one pass over the rows: Gram matrix, triangle, refinement."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+
+from sklearn_ext.exceptions import PrecisionWarning
+from sklearn_ext.linear_model._fitted import (
+    Fitted,
+    noise_variance,
+    with_constant,
+    with_fast_form,
+)
+from sklearn_ext.linear_model._index_sets import entry_degrees
+from sklearn_ext.linear_model._least_squares import (
+    factor_from_gram,
+    factor_from_triangle,
+    leave_one_out_errors,
+    spectral_smoother,
+    triangle_from_gram,
+    triangular_smoother,
+)
+from sklearn_ext.linear_model._model_choice import best_by_leave_one_out
+from sklearn_ext.linear_model._polynomial_basis import (
+    empirical_recurrence,
+    mapped_columns,
+    through_origin,
+)
+from sklearn_ext.linear_model._refinement import refine
+from sklearn_ext.linear_model._streaming import moments_of
+
+# Cholesky on the Gram matrix loses twice the digits that the condition number costs: down to
+# this reciprocal condition of R the coefficients still hold 8 digits.
+_CHOLESKY_CONDITION = 1e-4
+# Below this the classical basis is given up for one that is orthonormal on the data.
+_BASIS_CONDITION = 1e-8
+# Share of y'y below which the residual norm from a Gram matrix is mostly rounding.
+_CANCELLED_RESIDUAL = 1e-8
+
+
+def fit_primal(rows, terms, degrees, alphas, solver, want_loo):
+    """Fit by a Gram matrix or a triangle; degree and penalty by leave-one-out where several.
+
+    Parameters
+    ----------
+    rows : Rows
+        Training rows.
+    terms : Terms
+        What the terms are.
+    degrees : sequence of int
+        Degrees to choose from.
+    alphas : ndarray of shape (n_alphas,)
+        Penalties to choose from.
+    solver : {"cholesky", "qr"}
+        How to factor; "cholesky" falls through to "qr" where it would lose digits.
+    want_loo : bool
+        Whether to compute the leave-one-out score of a single model too.
+
+    Returns
+    -------
+    Fitted
+    """
+    degree = max(degrees)
+    if solver == "cholesky":
+        moments = moments_of(rows, terms, degree, "cholesky")
+        fitted = solve_moments(moments, degrees, alphas, rows, want_loo)
+        if fitted is not None:
+            return fitted
+    moments = moments_of(rows, terms, degree, "qr")
+    basis = moments.basis()
+    if terms.adaptive and alphas[-1] == 0 and _is_poor(moments):
+        basis = _empirical_basis(rows, basis, terms)
+        terms = replace(terms, family="empirical")
+        triangle = rows.triangle(basis, terms.first)
+        moments = replace(moments, terms=terms, matrix=triangle)
+    return solve_moments(moments, degrees, alphas, rows, want_loo, basis)
+
+
+def _is_poor(moments):
+    return _factor(moments, 0.0).reciprocal_condition < _BASIS_CONDITION
+
+
+def _empirical_basis(rows, basis, terms):
+    """Swap the classical recurrence for one orthonormal on the training columns."""
+    z = mapped_columns(basis, rows.X)
+    degree = basis.recurrence.shape[2]
+    recurrence = empirical_recurrence(z.T, rows.sample_weight, degree)
+    if not terms.fit_intercept:
+        recurrence = through_origin(recurrence, basis.center, basis.scale, terms.bounds)
+    return replace(basis, recurrence=recurrence)
+
+
+def solve_moments(moments, degrees, alphas, rows=None, want_loo=False, basis=None):
+    """Choose and solve from a Gram matrix or a triangle.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of the highest degree.
+    degrees, alphas, want_loo
+        As in :func:`fit_primal`.
+    rows : Rows, default=None
+        Rows for the leave-one-out pass; needed to choose.
+    basis : PolynomialBasis, default=None
+        Basis of the moments where it is not the classical one.
+
+    Returns
+    -------
+    Fitted or None
+        None where Cholesky would lose digits.
+    """
+    basis = basis or moments.basis()
+    factor = _factor(moments, min(alphas))
+    if factor is None or (len(alphas) == 1 and _loses_digits(factor, moments)):
+        return None
+    widths = _widths(basis, moments.terms, degrees)
+    place, alpha, loo = 0, float(alphas[0]), None
+    if want_loo or len(degrees) > 1 or len(alphas) > 1:
+        smoothers = [_smoother(factor.leading(width), alphas) for width in widths]
+        blocks = rows.blocks(basis, moments.terms.first)
+        errors = leave_one_out_errors(blocks, smoothers, rows.n_outputs)
+        place, index, loo = best_by_leave_one_out(errors, rows, moments.terms.fit_intercept)
+        alpha = float(alphas[index])
+    chosen = factor.leading(widths[place]).penalised(alpha)
+    if _loses_digits(chosen, moments):
+        return None
+    kept = basis.restricted(basis.powers[: widths[place] + moments.terms.first])
+    fitted = _solve(chosen, kept, moments, rows)
+    if len(degrees) > 1 or moments.terms.family == "empirical":
+        fitted = replace(fitted, moments=None)  # no more rows can be added to these
+    return replace(fitted, degree=degrees[place], loo=loo)
+
+
+def _widths(basis, terms, degrees):
+    """Number of leading design columns of each degree."""
+    entry = entry_degrees(basis.powers, terms.truncation)[terms.first :]
+    return [int(np.sum(entry <= degree)) for degree in degrees]
+
+
+def _factor(moments, alpha):
+    n_columns, n_free = len(moments.matrix) - moments.n_outputs, 1 - moments.terms.first
+    if moments.solver == "cholesky":
+        return factor_from_gram(moments.matrix, n_columns, n_free, alpha)
+    return factor_from_triangle(moments.matrix, n_columns, n_free).penalised(alpha)
+
+
+def _loses_digits(factor, moments):
+    return moments.solver == "cholesky" and factor.reciprocal_condition < _CHOLESKY_CONDITION
+
+
+def _smoother(factor, alphas):
+    """Smoother of a factor under one penalty (its rank permitting) or a grid of them."""
+    if len(alphas) > 1:
+        return spectral_smoother(factor, alphas, squared=True)
+    factor = factor.penalised(alphas[0])
+    return triangular_smoother(factor) or spectral_smoother(factor, alphas)
+
+
+def _solve(factor, basis, moments, rows):
+    """Solve at the factor's own penalty."""
+    terms = moments.terms
+    smoother = _smoother(factor, [factor.alpha])
+    coefficients, root = smoother.coefficients(), smoother.root()
+    rank = smoother.rank - factor.n_free
+    dependent = None
+    if rank < len(factor.triangle) - factor.n_free:
+        dependent = basis.powers[terms.first :][factor.dependent_columns(smoother.rank)]
+    dof = moments.weight_sum - factor.effective_dof(root)
+    residual_sum = _residual_sum(factor, coefficients, basis, moments, rows)
+    fitted = Fitted(
+        basis=basis,
+        terms=terms,
+        solver=moments.solver,
+        degree=moments.degree,
+        alpha=factor.alpha,
+        rank=rank,
+        noise_variance=noise_variance(residual_sum, dof),
+        dof=dof,
+        coefficients=coefficients,
+        root=root,
+        dependent=dependent,
+        moments=moments,
+    )
+    return with_constant(fitted, terms.first)
+
+
+def _residual_sum(factor, coefficients, basis, moments, rows):
+    """Squared residuals; by one more pass where the Gram matrix has cancelled them."""
+    residual_sum = factor.residual_sum_of_squares(coefficients)
+    total = factor.leftover + np.sum(factor.projected**2, axis=0)
+    cancelled = np.any(residual_sum < _CANCELLED_RESIDUAL * total)
+    if moments.solver != "cholesky" or not cancelled or rows is None:
+        return residual_sum
+    residual_sum = np.zeros(rows.n_outputs)
+    for block in rows.blocks(basis, moments.terms.first):
+        fitted = coefficients.T @ block[: -rows.n_outputs]
+        residual_sum += np.sum((block[-rows.n_outputs :] - fitted) ** 2, axis=1)
+    return residual_sum
+
+
+def fit_refined(rows, terms, degrees, alphas, want_loo):
+    """Fit by QR, then refine the coefficients with residuals in double-double."""
+    start = fit_primal(rows, terms, degrees, alphas, "qr", want_loo)
+    first = terms.first
+    (high, low), residual_sum = refine(
+        rows, start.basis, start.coefficients[first:], start.root[first:], start.alpha, 1 - first
+    )
+    refined = replace(
+        start,
+        solver="refined",
+        moments=None,
+        coefficients=high,
+        low=low,
+        root=start.root[first:],
+        noise_variance=noise_variance(residual_sum, start.dof),
+    )
+    return with_constant(refined, first)
+
+
+def solve_stream(moments, alpha):
+    """Solve from the moments of chunks, when the rows are gone.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of all rows.
+    alpha : float
+        Penalty.
+
+    Returns
+    -------
+    Fitted
+    """
+    fitted = solve_moments(moments, [moments.degree], [float(alpha)])
+    if fitted is None:
+        warnings.warn(
+            "solver='cholesky' has lost digits: the Gram matrix of the rows so far is too "
+            "ill-conditioned, and the rows are gone. Use solver='qr'.",
+            PrecisionWarning,
+            stacklevel=4,
+        )
+        triangle = triangle_from_gram(moments.matrix)
+        salvaged = replace(moments, solver="qr", matrix=triangle)
+        fitted = solve_moments(salvaged, [moments.degree], [float(alpha)])
+        fitted = replace(fitted, solver="cholesky", moments=moments)
+    return with_fast_form(fitted)

@@ -1,0 +1,121 @@
+"""What a fitted estimator tells: raw coefficients, sensitivity indices, warnings."""
+
+import warnings
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import Bunch
+
+from sklearn_ext._validation import check_is_fitted
+from sklearn_ext.exceptions import ExtrapolationWarning, RankWarning
+from sklearn_ext.linear_model._monomials import monomial_form, term_names, warn_of_cancellation
+from sklearn_ext.linear_model._polynomial_basis import change_of_basis, make_basis
+from sklearn_ext.linear_model._rows import terms as evaluate_terms
+
+# More raw monomials than this are not listed: nobody reads them, and a kernel fit never did.
+_MOST_MONOMIALS = 100_000
+# Rows may leave the training bounds by this share of the range before predict warns.
+_MARGIN = 0.1
+_MOST_NAMES = 8
+
+
+def monomials_of(estimator):
+    """Raw monomial form of a fitted estimator, computed at first use.
+
+    Returns
+    -------
+    dict
+        See :func:`~sklearn_ext.linear_model._monomials.monomial_form`; also "basis" and
+        "basis_coef", the listed terms and their coefficients.
+
+    Raises
+    ------
+    AttributeError
+        Where the kernel form has too many terms to list.
+    """
+    check_is_fitted(estimator)
+    if estimator._monomials is None:
+        basis, coefficients = _listed(estimator)
+        fitted = estimator._fitted
+        form = monomial_form(basis, coefficients, fitted.low, fitted.root)
+        if not fitted.terms.fit_intercept:
+            form["coef"][0] = 0.0
+        form |= {"basis": basis, "basis_coef": coefficients}
+        if fitted.low is None:
+            scale = np.sqrt(np.sum(coefficients**2, axis=0))
+            warn_of_cancellation(form, fitted.terms.bounds, scale)
+        estimator._monomials = form
+    return estimator._monomials
+
+
+def _listed(estimator):
+    """Terms and coefficients; those of a kernel fit are listed here for the first time."""
+    fitted = estimator._fitted
+    if fitted.dual is None:
+        return fitted.basis, fitted.coefficients
+    if estimator.n_terms_ > _MOST_MONOMIALS:
+        raise AttributeError(
+            f"coef_ and powers_ are absent: the kernel solver fitted {estimator.n_terms_:,} terms "
+            f"without listing them, and more than {_MOST_MONOMIALS:,} are not listed afterwards "
+            "either. Lower degree or truncation to read coefficients; predict needs none."
+        )
+    basis = fitted.basis.restricted(fitted.terms.powers(fitted.degree))
+    coefficients = evaluate_terms(basis, fitted.dual["X_fit"]) @ fitted.dual["coefficients"]
+    coefficients[0] = fitted.dual["intercept"]
+    return basis, coefficients
+
+
+def sobol_indices(estimator):
+    """Sobol indices of a fitted estimator from its orthonormal Legendre coefficients."""
+    form = monomials_of(estimator)
+    basis, terms = form["basis"], estimator._fitted.terms
+    legendre = make_basis("legendre", terms.bounds, basis.powers, degree=basis.recurrence.shape[2])
+    coefficients = form["basis_coef"]
+    if estimator.basis_ != "legendre" or not terms.fit_intercept:
+        coefficients = change_of_basis(legendre, basis).T @ coefficients
+    shares = coefficients[1:] ** 2
+    active = basis.powers[1:] > 0
+    variance = shares.sum(axis=0)
+    alone = active & (active.sum(axis=1) == 1)[:, None]
+    with np.errstate(invalid="ignore"):  # 0 / 0 for a constant polynomial
+        first, total = ((mask.T @ shares / variance).T for mask in (alone, active))
+    if estimator._single_target:
+        first, total = first[0], total[0]
+    return Bunch(first_order=first, total_order=total)
+
+
+def warn_of_dependent_terms(estimator):
+    """Name the terms that the training rows cannot tell from others."""
+    fitted = estimator._fitted
+    if fitted.dependent is None or not len(fitted.dependent):
+        return
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None:
+        names = [f"x{j}" for j in range(estimator.n_features_in_)]
+    listed = term_names(fitted.dependent[:_MOST_NAMES], names)
+    more = len(fitted.dependent) - len(listed)
+    warnings.warn(
+        f"The training rows determine {fitted.rank} of {fitted.n_terms} terms (rank_); these "
+        f"depend on others: {', '.join(listed)}{f' and {more} more' if more else ''}. Of all "
+        "equally good coefficients, those of the smallest norm are taken. Remove constant or "
+        "repeated columns, lower degree, set interaction_only=True, or set alpha > 0.",
+        RankWarning,
+        stacklevel=4,
+    )
+
+
+def warn_of_extrapolation(X, bounds):
+    """Warn once where rows lie outside the training bounds by more than the margin."""
+    low, high = X.min(axis=0), X.max(axis=0)
+    if issparse(X):
+        low, high = low.toarray().ravel(), high.toarray().ravel()
+    reach = _MARGIN * (bounds[:, 1] - bounds[:, 0])
+    outside = (low < bounds[:, 0] - reach) | (high > bounds[:, 1] + reach)
+    if outside.any():
+        warnings.warn(
+            f"Some rows lie outside the training bounds (bounds_) by more than {_MARGIN:.0%} of "
+            f"the range, first in column {int(np.argmax(outside))}: polynomials grow fast there. "
+            "Check units and column order, or fit on data that covers the range.",
+            ExtrapolationWarning,
+            stacklevel=4,
+        )

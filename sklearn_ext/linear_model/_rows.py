@@ -1,0 +1,176 @@
+"""Training rows, dense or sparse, read as blocks of evaluated polynomial terms."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array, issparse
+from sklearn.preprocessing import PolynomialFeatures
+from sklearn.utils import gen_batches
+
+from sklearn_ext.linear_model._index_sets import find_rows
+from sklearn_ext.linear_model._least_squares import (
+    add_to_gram,
+    add_to_triangle,
+    block_rows,
+    fold,
+)
+from sklearn_ext.linear_model._polynomial_basis import (
+    evaluate,
+    mapped_columns,
+    univariate_values,
+)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one fit.
+
+    Attributes
+    ----------
+    X : {ndarray, csr_array} of shape (n_rows, n_features)
+        Inputs.
+    y : ndarray of shape (n_rows, n_outputs), float64
+        Targets.
+    sample_weight : ndarray of shape (n_rows,)
+        Positive weights.
+    working_memory : float
+        MiB that a block may take.
+    """
+
+    X: np.ndarray | csr_array
+    y: np.ndarray
+    sample_weight: np.ndarray
+    working_memory: float
+
+    @property
+    def n_outputs(self):
+        """Number of targets."""
+        return self.y.shape[1]
+
+    @property
+    def weight_sum(self):
+        """Sum of the weights: the number of samples that the rows stand for."""
+        return float(self.sample_weight.sum())
+
+    def target_means(self):
+        """Weighted means of the targets, (n_outputs,)."""
+        return self.sample_weight @ self.y / self.weight_sum
+
+    def batches(self, n_columns):
+        """Slices of rows whose blocks fit the working memory."""
+        size = block_rows(n_columns + self.n_outputs, self.working_memory)
+        return gen_batches(len(self.y), size)
+
+    def blocks(self, basis, first=0):
+        """Yield weighted blocks ``(n_terms + n_outputs, n_rows)`` in one reused buffer.
+
+        Parameters
+        ----------
+        basis : PolynomialBasis
+            Terms.
+        first : {0, 1}, default=0
+            1 leaves the constant term out.
+        """
+        height = basis.n_columns + self.n_outputs
+        buffer = np.empty(0)
+        for batch in self.batches(basis.n_columns):
+            X, root = self.X[batch], np.sqrt(self.sample_weight[batch])
+            if buffer.size < height * len(root):
+                buffer = np.empty(height * len(root))
+            block = buffer[: height * len(root)].reshape(height, len(root))
+            terms(basis, X, root, out=block[: basis.n_columns])
+            np.multiply(self.y[batch].T, root, out=block[basis.n_columns :])
+            yield block[first:]
+
+    def triangle(self, basis, first=0):
+        """Triangle R of [A, Y] by sequential TSQR."""
+        size = basis.n_columns + self.n_outputs - first
+        return fold(self.blocks(basis, first), size, add_to_triangle)
+
+    def gram(self, basis, first=0):
+        """Upper triangle of the Gram matrix of [A, Y]."""
+        if issparse(self.X):
+            return self._sparse_gram(basis, first)
+        size = basis.n_columns + self.n_outputs - first
+        return fold(self.blocks(basis, first), size, add_to_gram)
+
+    def _sparse_gram(self, basis, first):
+        """Gram matrix whose products skip the zeros."""
+        size = basis.n_columns + self.n_outputs
+        gram = np.zeros((size, size), order="F")
+        for batch in self.batches(basis.n_columns):
+            weight, y = self.sample_weight[batch], self.y[batch]
+            expanded = sparse_terms(basis, self.X[batch])
+            weighted = expanded.T.multiply(weight).tocsr()
+            gram[: -self.n_outputs, : -self.n_outputs] += (weighted @ expanded).toarray()
+            gram[: -self.n_outputs, -self.n_outputs :] += weighted @ y
+            gram[-self.n_outputs :, -self.n_outputs :] += y.T @ (weight[:, None] * y)
+        return np.asfortranarray(gram[first:, first:])
+
+
+def terms(basis, X, root=1.0, out=None):
+    """Evaluate all terms of a block of dense or sparse rows, one term a row of the result."""
+    if not issparse(X):
+        return evaluate(basis, mapped_columns(basis, X), root, out)
+    values = sparse_terms(basis, X).toarray().T
+    return np.multiply(values, root, out=out)
+
+
+def sparse_terms(basis, X):
+    """Terms of sparse rows as a sparse matrix (n_rows, n_terms + 1).
+
+    The basis is monomial with center 0, so that zeros stay zeros.
+    """
+    degree = int(basis.powers.sum(axis=1).max(initial=0))
+    interaction_only = bool(basis.powers.max(initial=0) <= 1)
+    expansion = PolynomialFeatures(max(degree, 1), interaction_only=interaction_only)
+    scaled = csr_array(X.astype(np.float64).multiply(basis.scale))
+    expanded = csr_array(expansion.fit_transform(scaled))
+    listed = expansion.powers_.astype(np.uint8)
+    if listed.shape == basis.powers.shape and np.array_equal(listed, basis.powers):
+        return expanded
+    return expanded[:, find_rows(listed, basis.powers)]
+
+
+def kernel_factors(basis, X):
+    """Univariate values p_1, p_2, ... of rows, each (n_features, n_rows), dense or sparse."""
+    if not issparse(X):
+        return univariate_values(basis, mapped_columns(basis, X))
+    z = csr_array(X.T.astype(np.float64).multiply(basis.scale[:, None]))
+    factors = [z]
+    for _ in range(1, basis.recurrence.shape[2]):
+        factors.append(csr_array(factors[-1] * z))
+    return factors
+
+
+def predict_terms(basis, reduced, coefficients, X, working_memory):
+    """Evaluate a polynomial on dense or sparse rows: (n_rows, n_outputs).
+
+    Parameters
+    ----------
+    basis : PolynomialBasis
+        Terms.
+    reduced : ReducedPolynomial
+        The same polynomial, for dense rows.
+    coefficients : ndarray of shape (n_terms + 1, n_outputs)
+        Coefficients, for sparse rows.
+    X : {ndarray, csr_array} of shape (n_rows, n_features)
+        Inputs.
+    working_memory : float
+        MiB that a block may take.
+    """
+    predicted = np.empty((X.shape[0], coefficients.shape[1]))
+    for batch in gen_batches(X.shape[0], block_rows(basis.n_columns, working_memory)):
+        if issparse(X):
+            predicted[batch] = sparse_terms(basis, X[batch]) @ coefficients
+        else:
+            predicted[batch] = reduced(mapped_columns(basis, X[batch])).T
+    return predicted
+
+
+def spread_terms(basis, root, X, working_memory):
+    """Squared norms of W'a(x), (n_rows,): variance of a prediction over that of the noise."""
+    spread = np.empty(X.shape[0])
+    for batch in gen_batches(X.shape[0], block_rows(basis.n_columns, working_memory)):
+        spread[batch] = np.sum((root.T @ terms(basis, X[batch])) ** 2, axis=0)
+    return spread

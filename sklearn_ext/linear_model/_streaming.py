@@ -1,0 +1,122 @@
+"""Sufficient statistics of chunks of rows, merged over chunks, partitions and machines.
+
+Each chunk is expanded in the basis of its own bounds. Merging two chunks first rewrites both in
+the basis of the common bounds: that only ever widens bounds, the direction in which the change
+of basis has bounded entries. So the bounds need not be known before the last chunk.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from sklearn_ext.linear_model._least_squares import (
+    add_to_triangle,
+    merge_grams,
+    merge_triangles,
+)
+from sklearn_ext.linear_model._polynomial_basis import change_of_basis
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What the rows seen so far say about a polynomial.
+
+    Attributes
+    ----------
+    terms : Terms
+        Terms, with the bounds of the rows seen so far.
+    degree : int
+        Degree.
+    solver : {"cholesky", "qr"}
+        Whether `matrix` is a Gram matrix or a triangle.
+    matrix : ndarray of shape (n_columns + n_outputs, n_columns + n_outputs)
+        Gram matrix (upper triangle) or R of [A, Y].
+    weight_sum : float
+        Sum of the weights.
+    """
+
+    terms: object
+    degree: int
+    solver: str
+    matrix: np.ndarray
+    weight_sum: float
+
+    @property
+    def n_outputs(self):
+        """Number of targets."""
+        n_columns = self.terms.count(self.degree) + 1 - self.terms.first
+        return len(self.matrix) - n_columns
+
+    def basis(self):
+        """Basis of the bounds so far."""
+        return self.terms.basis(self.terms.powers(self.degree))
+
+
+def moments_of(rows, terms, degree, solver):
+    """Moments of one chunk.
+
+    Parameters
+    ----------
+    rows : Rows
+        The chunk.
+    terms : Terms
+        Terms, with the bounds of the chunk.
+    degree : int
+        Degree.
+    solver : {"cholesky", "qr"}
+        How to fold the rows.
+
+    Returns
+    -------
+    Moments
+    """
+    basis = terms.basis(terms.powers(degree))
+    folded = (rows.gram if solver == "cholesky" else rows.triangle)(basis, terms.first)
+    return Moments(terms, degree, solver, folded, rows.weight_sum)
+
+
+def merge_moments(first, second):
+    """Moments of the rows of both."""
+    bounds = np.stack(
+        [
+            np.minimum(first.terms.bounds[0], second.terms.bounds[0]),
+            np.maximum(first.terms.bounds[1], second.terms.bounds[1]),
+        ]
+    )
+    first, second = _widened(first, bounds), _widened(second, bounds)
+    merge = merge_grams if first.solver == "cholesky" else merge_triangles
+    return replace(
+        first,
+        matrix=merge(first.matrix, second.matrix),
+        weight_sum=first.weight_sum + second.weight_sum,
+    )
+
+
+def _widened(moments, bounds):
+    """Rewrite moments in the basis of wider bounds."""
+    old = moments.terms
+    if np.array_equal(old.bounds, bounds):
+        return moments
+    new = replace(old, bounds=bounds)
+    before = moments.basis()
+    change = change_of_basis(
+        before,
+        new.basis(before.powers),
+        has_constant=old.fit_intercept,
+        constant=old.bounds[0] == old.bounds[1],
+    )
+    change = change.toarray()[old.first :, old.first :]
+    change = block_diag(change, np.eye(moments.n_outputs))
+    return replace(moments, terms=new, matrix=_changed(moments, change))
+
+
+def _changed(moments, change):
+    """Gram matrix or triangle of the columns ``A @ change.T``."""
+    if moments.solver == "cholesky":
+        upper = np.triu(moments.matrix)
+        gram = upper + np.triu(upper, 1).T
+        return np.asfortranarray(change @ gram @ change.T)
+    empty = np.zeros(moments.matrix.shape, order="F")
+    columns = change @ np.triu(moments.matrix).T  # the transpose of R @ change.T
+    return add_to_triangle(empty, np.ascontiguousarray(columns))

@@ -1,0 +1,57 @@
+"""What the terms of a polynomial are, before any data but the columns' bounds is seen."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_ext.linear_model._index_sets import count_terms, hyperbolic_powers
+from sklearn_ext.linear_model._polynomial_basis import make_basis
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the user asked the terms to be.
+
+    Attributes
+    ----------
+    family : str
+        Univariate polynomials.
+    bounds : ndarray of shape (2, n_features)
+        Box that is mapped to [-1, 1].
+    truncation : float
+        Exponent q of the index set.
+    interaction_only : bool
+        Whether only first powers occur.
+    fit_intercept : bool
+        Whether the model has a constant.
+    adaptive : bool
+        Whether an ill-conditioned basis may be replaced by the empirical one.
+    """
+
+    family: str
+    bounds: np.ndarray
+    truncation: float
+    interaction_only: bool
+    fit_intercept: bool
+    adaptive: bool = False
+
+    def powers(self, degree):
+        """Multi-indices of the set, the constant first."""
+        n_features = self.bounds.shape[1]
+        return hyperbolic_powers(n_features, degree, self.truncation, self.interaction_only)
+
+    def count(self, degree):
+        """Number of terms of the set without the constant."""
+        n_features = self.bounds.shape[1]
+        return count_terms(n_features, degree, self.truncation, self.interaction_only)
+
+    def basis(self, powers, degree=None):
+        """Classical basis with the multi-indices `powers`."""
+        return make_basis(
+            self.family, self.bounds, powers, degree=degree, fit_intercept=self.fit_intercept
+        )
+
+    @property
+    def first(self):
+        """First column of the design: 0 with the constant, 1 without."""
+        return 0 if self.fit_intercept else 1
