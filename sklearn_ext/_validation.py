@@ -8,6 +8,7 @@ belong to the same step of an estimator (``validate_data``, ``check_is_fitted``)
 through here too, so that an estimator has one import line for checking its input.
 """
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sklearn.base import _fit_context
@@ -70,7 +71,7 @@ __all__ = [
 
 
 @contextmanager
-def all_or_nothing(estimator):
+def all_or_nothing(estimator: object) -> Iterator[None]:
     """Give an estimator its attributes back when fitting it fails.
 
     Parameters

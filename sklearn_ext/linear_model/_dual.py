@@ -11,6 +11,7 @@ from sklearn_ext.linear_model._least_squares import block_rows
 from sklearn_ext.linear_model._model_choice import best_by_leave_one_out
 from sklearn_ext.linear_model._polynomial_kernel import kernel_diagonal, polynomial_kernel
 from sklearn_ext.linear_model._rows import kernel_factors
+from sklearn_ext.linear_model._terms import PENALTY_GROWTH
 
 _EPS = np.finfo(np.float64).eps
 
@@ -22,12 +23,10 @@ def fit_dual(rows, terms, degrees, alphas):
     """
     no_powers = np.zeros((1, terms.bounds.shape[1]), dtype=np.uint8)
     basis = terms.basis(no_powers, degree=max(degrees))
-    factors = kernel_factors(basis, rows.X)
+    factors = _penalised_factors(basis, rows.X)
     spectra, errors = [], []
     for degree in degrees:
-        kernel = polynomial_kernel(
-            factors, factors, degree, terms.truncation, terms.interaction_only
-        )
+        kernel = _kernel(terms, degree, factors, factors)
         spectrum = KernelSpectrum.of(kernel, rows, terms.fit_intercept)
         spectra.append((spectrum, kernel))
         errors.append(spectrum.leave_one_out_errors(alphas))
@@ -53,6 +52,8 @@ class KernelSpectrum:
         Share of each row in the direction of the intercept; 0 without one.
     lifted : float
         Eigenvalue given to that direction.
+    left_out : ndarray of shape (n_rows,)
+        Share of each row's weight that one sample is.
     """
 
     values: np.ndarray
@@ -60,6 +61,7 @@ class KernelSpectrum:
     targets: np.ndarray
     constant: np.ndarray
     lifted: float
+    left_out: np.ndarray
 
     @classmethod
     def of(cls, kernel, rows, fit_intercept):
@@ -81,7 +83,12 @@ class KernelSpectrum:
             weighted += lifted * np.multiply.outer(np.sqrt(share), np.sqrt(share))
         values, vectors = eigh(weighted, driver="evd", overwrite_a=True)
         return cls(
-            np.maximum(values, 0.0), vectors, vectors.T @ (root[:, None] * y), constant, lifted
+            values=np.maximum(values, 0.0),
+            vectors=vectors,
+            targets=vectors.T @ (root[:, None] * y),
+            constant=constant,
+            lifted=lifted,
+            left_out=1.0 / np.maximum(rows.sample_weight, 1.0),
         )
 
     def inverse(self, alpha):
@@ -95,10 +102,12 @@ class KernelSpectrum:
         errors = np.empty((len(alphas), self.targets.shape[1]))
         for error, alpha in zip(errors, alphas, strict=True):
             inverse = self.inverse(alpha)
-            # Residual over 1 - leverage, both divided by alpha: sound for alpha = 0 as well.
+            # Residual and 1 - leverage, both divided by alpha: sound for alpha = 0 as well.
             room = squared @ inverse - self.constant * self._lifted_inverse(alpha)
             residual = self.vectors @ (inverse[:, None] * self.targets)
             with np.errstate(divide="ignore", invalid="ignore"):
+                stays = np.where(self.left_out < 1, (1.0 - self.left_out) / alpha, 0.0)
+                room = stays + self.left_out * room
                 error[:] = np.sum((residual / room[:, None]) ** 2, axis=0)
         return np.where(np.isnan(errors), np.inf, errors)
 
@@ -156,15 +165,23 @@ def predict_dual(fitted, X, working_memory):
 
 def _kernel_blocks(fitted, X, working_memory):
     """Yield slices of rows and their kernel (n_rows, n_fit) with the training rows."""
-    trained = kernel_factors(fitted.basis, fitted.dual["X_fit"])
+    trained = _penalised_factors(fitted.basis, fitted.dual["X_fit"])
     size = block_rows(4 * fitted.dual["X_fit"].shape[0], working_memory)
     for batch in gen_batches(X.shape[0], size):
-        yield batch, _kernel(fitted, kernel_factors(fitted.basis, X[batch]), trained)
+        factors = _penalised_factors(fitted.basis, X[batch])
+        yield batch, _kernel(fitted.terms, fitted.degree, factors, trained)
 
 
-def _kernel(fitted, first, second):
-    terms = fitted.terms
-    return polynomial_kernel(first, second, fitted.degree, terms.truncation, terms.interaction_only)
+def _penalised_factors(basis, X):
+    """Univariate values p_k divided by the root of their share of the penalty."""
+    factors = kernel_factors(basis, X)
+    return [factor * PENALTY_GROWTH ** (-k / 2) for k, factor in enumerate(factors, start=1)]
+
+
+def _kernel(terms, degree, first, second):
+    """Kernel A P^-1 A' between rows; the factors' shares leave 4 ** -1 too much."""
+    kernel = polynomial_kernel(first, second, degree, terms.truncation, terms.interaction_only)
+    return PENALTY_GROWTH * kernel
 
 
 def spread_dual(fitted, X, working_memory):
@@ -177,8 +194,8 @@ def spread_dual(fitted, X, working_memory):
     with the centred kernel :math:`k_c`: the ridge posterior, written in the span of the rows.
     """
     terms, weight = fitted.terms, fitted.dual["sample_weight"]
-    trained = kernel_factors(fitted.basis, fitted.dual["X_fit"])
-    kernel = _kernel(fitted, trained, trained)
+    trained = _penalised_factors(fitted.basis, fitted.dual["X_fit"])
+    kernel = _kernel(terms, fitted.degree, trained, trained)
     share = weight / weight.sum() if terms.fit_intercept else np.zeros_like(weight)
     mean = kernel @ share
     root = np.sqrt(weight)
@@ -186,8 +203,10 @@ def spread_dual(fitted, X, working_memory):
     factor = cho_factor(weighted + fitted.alpha * np.eye(len(root)))
     spread = np.empty(X.shape[0])
     for batch, block in _kernel_blocks(fitted, X, working_memory):
-        values = kernel_factors(fitted.basis, X[batch])
-        own = kernel_diagonal(values, fitted.degree, terms.truncation, terms.interaction_only)
+        values = _penalised_factors(fitted.basis, X[batch])
+        own = PENALTY_GROWTH * kernel_diagonal(
+            values, fitted.degree, terms.truncation, terms.interaction_only
+        )
         to_mean = block @ share
         centred = (block - to_mean[:, None] - mean + share @ mean) * root
         explained = np.sum(centred * cho_solve(factor, centred.T).T, axis=1)

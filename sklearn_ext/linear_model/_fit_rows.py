@@ -31,7 +31,7 @@ def fit_rows(rows, params):
     -------
     Fitted
     """
-    _check_settings(rows, params)
+    _check_settings(params)
     if params["truncation"] != "auto":
         return with_fast_form(_fit(rows, params, params["truncation"]))
     fits = [_fit(rows, params, truncation) for truncation in _TRUNCATIONS]
@@ -59,10 +59,8 @@ def _fit(rows, params, truncation):
     return fit_primal(rows, terms, degrees, alphas, solver, want_loo)
 
 
-def _check_settings(rows, params):
+def _check_settings(params):
     """Refuse settings that contradict each other or the rows."""
     alphas = params["alphas"]
     if alphas is not None and not np.all(np.asarray(alphas, dtype=np.float64) > 0):
         raise ValueError(f"alphas must all be > 0, got {alphas!r}.")
-    if issparse(rows.X) and params["solver"] == "refined":
-        raise ValueError("solver='refined' takes dense X; use X.toarray() or another solver.")

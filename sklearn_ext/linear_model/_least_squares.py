@@ -10,7 +10,7 @@ Everything later (coefficients, ridge paths, leverages, standard errors) is a *s
 
 .. math:: (A'A + \alpha P)^{-1} = M \operatorname{diag}(s) M' ,
 
-where P penalises all columns but the free first ones.
+where the diagonal P penalises all columns but a free first one.
 
 References
 ----------
@@ -82,8 +82,8 @@ class Factor:
         Z.
     leftover : ndarray of shape (n_outputs,)
         ``||Y||**2 - ||Z||**2``.
-    n_free : {0, 1}
-        Number of leading columns that are never penalised.
+    penalty : ndarray of shape (n_columns,)
+        Diagonal of P; only the first entry may be 0, that of a free column.
     alpha : float
         Penalty that is folded in already.
     """
@@ -91,8 +91,13 @@ class Factor:
     triangle: np.ndarray
     projected: np.ndarray
     leftover: np.ndarray
-    n_free: int
+    penalty: np.ndarray
     alpha: float = 0.0
+
+    @property
+    def n_free(self):
+        """1 if the first column is never penalised, else 0."""
+        return int(len(self.penalty) > 0 and self.penalty[0] == 0)
 
     def leading(self, n_columns):
         """Return the factor of the first columns only."""
@@ -101,6 +106,7 @@ class Factor:
             self,
             triangle=self.triangle[:n_columns, :n_columns],
             projected=self.projected[:n_columns],
+            penalty=self.penalty[:n_columns],
             leftover=self.leftover + np.sum(dropped**2, axis=0),
         )
 
@@ -111,10 +117,9 @@ class Factor:
         n_columns, n_outputs = self.projected.shape
         stacked = np.zeros((n_columns + n_outputs,) * 2, order="F")
         stacked[:n_columns] = np.concatenate([self.triangle, self.projected], axis=1)
-        rows = np.zeros((n_columns + n_outputs, n_columns - self.n_free))
-        penalised = np.arange(self.n_free, n_columns)
-        rows[penalised, penalised - self.n_free] = np.sqrt(alpha - self.alpha)
-        folded = factor_from_triangle(add_to_triangle(stacked, rows), n_columns, self.n_free)
+        rows = np.zeros((n_columns + n_outputs, n_columns))
+        np.fill_diagonal(rows, np.sqrt((alpha - self.alpha) * self.penalty))
+        folded = factor_from_triangle(add_to_triangle(stacked, rows), self.penalty)
         return replace(folded, leftover=self.leftover + folded.leftover, alpha=alpha)
 
     @property
@@ -127,7 +132,7 @@ class Factor:
     def residual_sum_of_squares(self, coefficients):
         """Squared residual norms (n_outputs,) of any coefficients, the penalty not counted."""
         moved = self.projected - self.triangle @ coefficients
-        penalty = self.alpha * np.sum(coefficients[self.n_free :] ** 2, axis=0)
+        penalty = self.alpha * (self.penalty @ coefficients**2)
         return np.maximum(self.leftover + np.sum(moved**2, axis=0) - penalty, 0.0)
 
     def dependent_columns(self, rank):
@@ -138,21 +143,22 @@ class Factor:
 
     def effective_dof(self, root):
         """Trace of the hat matrix of a smoother with this root: the parameters it spends."""
-        penalty = self.alpha * np.sum(root[self.n_free :] ** 2)
+        penalty = self.alpha * np.sum(self.penalty @ root**2)
         return float(np.sum((self.triangle @ root) ** 2) - penalty)
 
 
-def factor_from_triangle(triangle, n_columns, n_free):
+def factor_from_triangle(triangle, penalty):
     """Read the triangle of [A, Y] as a :class:`Factor`."""
+    n_columns = len(penalty)
     return Factor(
         triangle[:n_columns, :n_columns],
         triangle[:n_columns, n_columns:],
         np.sum(np.triu(triangle[n_columns:, n_columns:]) ** 2, axis=0),
-        n_free,
+        penalty,
     )
 
 
-def factor_from_gram(gram, n_columns, n_free, alpha=0.0):
+def factor_from_gram(gram, penalty, alpha=0.0):
     """Factor the Gram matrix of [A, Y] by Cholesky.
 
     Returns
@@ -160,15 +166,16 @@ def factor_from_gram(gram, n_columns, n_free, alpha=0.0):
     Factor or None
         None where the factorisation breaks down: A is numerically rank deficient.
     """
+    n_columns = len(penalty)
     inner = np.array(gram[:n_columns, :n_columns], order="F")
-    inner[np.arange(n_free, n_columns), np.arange(n_free, n_columns)] += alpha
+    inner[np.diag_indices(n_columns)] += alpha * penalty
     triangle, info = dpotrf(inner, overwrite_a=1, clean=1)
     if info != 0:
         return None
     projected = solve_triangular(triangle, gram[:n_columns, n_columns:], trans=1)
     total = np.diag(gram)[n_columns:]
     leftover = np.maximum(total - np.sum(projected**2, axis=0), 0.0)
-    return Factor(triangle, projected, leftover, n_free, alpha)
+    return Factor(triangle, projected, leftover, penalty, alpha)
 
 
 def triangle_from_gram(gram):
@@ -249,10 +256,13 @@ def spectral_smoother(factor, alphas, squared=False):
         Of minimum norm where the rank is deficient.
     """
     R, n_free = factor.triangle, factor.n_free
-    inner, inner_projected = R[n_free:, n_free:], factor.projected[n_free:]
+    # Columns scaled so that the penalty is the plain squared norm.
+    scale = 1.0 / np.sqrt(factor.penalty[n_free:])
+    inner = R[n_free:, n_free:] * scale
     gains, vectors = _spectrum(inner, squared)
     shrink = 1.0 / (gains + (np.asarray(alphas, dtype=np.float64)[:, None] - factor.alpha))
-    moved = vectors.T @ (inner.T @ inner_projected)
+    moved = vectors.T @ (inner.T @ factor.projected[n_free:])
+    vectors = scale[:, None] * vectors
     if n_free == 0:
         return Smoother(vectors, shrink, moved)
     # Centre the other columns on the free one, so that it leaves the penalised problem.
@@ -281,17 +291,20 @@ def _spectrum(R, squared):
     return values[kept] ** 2, rows[kept].T
 
 
-def leave_one_out_errors(blocks, smoothers, n_outputs):
+def leave_one_out_errors(blocks, shares, smoothers, n_outputs):
     r"""Leave-one-out squared errors of many models in one pass, without a refit.
 
     .. math:: y_i - \hat y_i^{(-i)} = (y_i - \hat y_i) / (1 - h_i)
 
-    with the leverage :math:`h_i = a_i' M diag(s) M' a_i` ([2]_, eq. 3.5).
+    with the leverage :math:`h_i = a_i' M diag(s) M' a_i` ([2]_, eq. 3.5). A row of weight w > 1
+    stands for w equal rows of which one is left out, so that only 1 / w of its leverage goes.
 
     Parameters
     ----------
     blocks : iterable of ndarray of shape (n_columns + n_outputs, n_rows)
         Weighted blocks.
+    shares : iterable of ndarray of shape (n_rows,)
+        Share of each row's weight that is left out, in (0, 1], block by block.
     smoothers : list of Smoother
         Models; each reads the leading columns that its transform has rows for.
     n_outputs : int
@@ -304,17 +317,17 @@ def leave_one_out_errors(blocks, smoothers, n_outputs):
         row the model is not determined.
     """
     errors = [np.zeros((len(s.shrink), n_outputs)) for s in smoothers]
-    for block in blocks:
+    for block, share in zip(blocks, shares, strict=True):
         targets = block[-n_outputs:]
         for error, smoother in zip(errors, smoothers, strict=True):
             scores = smoother.transform.T @ block[: len(smoother.transform)]
-            error += _deleted_errors(scores, smoother, targets)
+            error += _deleted_errors(scores, smoother, targets, share)
     return errors
 
 
-def _deleted_errors(scores, smoother, targets):
+def _deleted_errors(scores, smoother, targets, share):
     """Sums of squared deleted residuals (n_alphas, n_outputs) of one block."""
-    room = 1.0 - smoother.shrink @ scores**2  # (n_alphas, n_rows)
+    room = 1.0 - share * (smoother.shrink @ scores**2)  # (n_alphas, n_rows)
     determined = np.all(room > _FULL_LEVERAGE, axis=1)
     room[room <= _FULL_LEVERAGE] = 1.0
     sums = np.empty((len(room), len(targets)))

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import stdtrit
 from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.metaestimators import available_if
 
 from sklearn_ext._validation import (
     Interval,
@@ -39,13 +40,32 @@ from sklearn_ext.linear_model._training_data import (
 )
 
 
+def _settings_stream(estimator):
+    """Whether the settings need no second look at the rows; an error that names one that does."""
+    needs_all_rows = {
+        "degree": estimator.degree == "auto",
+        "truncation": estimator.truncation == "auto",
+        "alpha": estimator.alpha == "auto",
+        "selection": estimator.selection is not None,
+        "solver": estimator.solver in ("dual", "refined"),
+        "compute_loo": estimator.compute_loo is True,
+    }
+    for name, needed in needs_all_rows.items():
+        if needed:
+            raise AttributeError(
+                f"{name}={getattr(estimator, name)!r} needs all rows at once: partial_fit and dask "
+                f"collections work for other values of {name} only. Fit an array instead."
+            )
+    return True
+
+
 class PolynomialRegressor(RegressorMixin, BaseEstimator):
     r"""Polynomial least squares in an orthogonal basis, with its own model choice.
 
     The model is a polynomial in the columns of X,
 
     .. math:: f(x) = \sum_{a \in A} c_a \prod_j p_{a_j}(z_j), \qquad
-              \min_c \sum_i w_i (y_i - f(x_i))^2 + \alpha \sum_{a \ne 0} c_a^2 ,
+              \min_c \sum_i w_i (y_i - f(x_i))^2 + \alpha \sum_{a \ne 0} 4^{|a| - 1} c_a^2 ,
 
     where every column is mapped to z in [-1, 1] by its training range and the p_k are orthonormal
     polynomials. It is the same model as a pipeline of
@@ -78,10 +98,11 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
         Ranges of the columns that are mapped to [-1, 1], in the columns' units. None takes the
         smallest and largest training value.
     alpha : float or "auto", default=0.0
-        Ridge penalty on the coefficients of the orthonormal basis, in [0, inf); the constant is
-        free. "auto" takes the one of `alphas` with the largest leave-one-out R².
+        Ridge penalty on the coefficients of the orthonormal basis, in [0, inf). The constant is
+        free, and the penalty quadruples with each total degree: smooth functions have
+        coefficients that fall about geometrically. "auto" takes the one of `alphas` with the largest leave-one-out R².
     alphas : array-like of shape (n_alphas,), default=None
-        Penalties, > 0, that ``alpha="auto"`` chooses from. None stands for 23 values from 1e-10
+        Penalties, > 0, that ``alpha="auto"`` chooses from. None stands for 19 values from 1e-8
         to 10 times the number of rows (the sum of their weights).
     selection : {"lars"}, default=None
         None keeps all terms. "lars" keeps the few terms of a sparse polynomial chaos expansion
@@ -278,6 +299,7 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
             rows, self._single_target = check_rows(self, X, y, sample_weight, reset=True)
             return self._keep(fit_rows(rows, self.get_params(deep=False)))
 
+    @available_if(_settings_stream)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """Fit to more rows: the result is that of one fit to all rows seen.
@@ -303,8 +325,10 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
 
         Raises
         ------
+        AttributeError
+            If a setting needs all rows at once.
         ValueError
-            If a setting needs all rows at once, or as for `fit`.
+            As for `fit`.
         """
         with all_or_nothing(self):
             first = not hasattr(self, "_fitted")
@@ -526,27 +550,16 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
         return values[:, 0] if self._single_target else values
 
     def _streaming_setup(self, X):
-        """Terms, degree and solver of a chunk; an error where a setting needs all rows."""
-        wanting = {
-            "degree": self.degree == "auto",
-            "truncation": self.truncation == "auto",
-            "alpha": self.alpha == "auto",
-            "selection": self.selection is not None,
-            "solver": self.solver in ("dual", "refined"),
-            "compute_loo": self.compute_loo is True,
-        }
-        for name, needs_all in wanting.items():
-            if needs_all:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} needs all rows at once: partial_fit and dask "
-                    f"collections take a fixed {name}. Use fit on an array, or set {name}."
-                )
+        """Terms, degree and solver of a chunk."""
         terms = column_bounds(self.get_params(deep=False), X)
         return terms, self.degree, "cholesky" if self.solver == "cholesky" else "qr"
 
     def _fit_dask(self, X, y, sample_weight):
         """Reduce the moments of all partitions on the cluster."""
-        self._streaming_setup(np.zeros((1, X.shape[1])))
+        try:
+            _settings_stream(self)
+        except AttributeError as error:
+            raise ValueError(str(error)) from None
         declare_columns(self, X)
         self._single_target = y.ndim == 1
         moments = reduce_partitions(partial(_chunk_moments, self), X, y, sample_weight)
@@ -607,7 +620,7 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = self.solver != "refined" and self.selection is None
         tags.target_tags.multi_output = True
         return tags
 

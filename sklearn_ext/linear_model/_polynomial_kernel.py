@@ -8,6 +8,7 @@ otherwise a recursion over the columns that keeps one matrix for each degree spe
 """
 
 import numpy as np
+from scipy.sparse import issparse
 
 _MATRIX_DEGREE = 3
 
@@ -33,6 +34,8 @@ def polynomial_kernel(first, second, degree, truncation=1.0, interaction_only=Fa
     if truncation == 1.0 and degree <= _MATRIX_DEGREE:
         return _by_power_sums(first, second, degree, interaction_only)
 
+    first, second = (_dense(factors) for factors in (first, second))
+
     def product(feature, power):
         return np.multiply.outer(first[power - 1][feature], second[power - 1][feature])
 
@@ -43,11 +46,18 @@ def polynomial_kernel(first, second, degree, truncation=1.0, interaction_only=Fa
 def kernel_diagonal(values, degree, truncation=1.0, interaction_only=False):
     """Kernel of each row with itself: ndarray of shape (n_rows,)."""
 
+    values = _dense(values)
+
     def product(feature, power):
         return values[power - 1][feature] ** 2
 
     n_features = values[0].shape[0]
     return _by_recursion(product, n_features, degree, truncation, interaction_only)
+
+
+def _dense(factors):
+    """Columns as dense arrays; only the n x n matrices of the recursion are large."""
+    return [factor.toarray() if issparse(factor) else factor for factor in factors]
 
 
 def _by_power_sums(first, second, degree, interaction_only):

@@ -78,7 +78,7 @@ def fit_primal(rows, terms, degrees, alphas, solver, want_loo):
 
 
 def _is_poor(moments):
-    return _factor(moments, 0.0).reciprocal_condition < _BASIS_CONDITION
+    return _factor(moments, moments.basis(), 0.0).reciprocal_condition < _BASIS_CONDITION
 
 
 def _empirical_basis(rows, basis, terms):
@@ -111,7 +111,7 @@ def solve_moments(moments, degrees, alphas, rows=None, want_loo=False, basis=Non
         None where Cholesky would lose digits.
     """
     basis = basis or moments.basis()
-    factor = _factor(moments, min(alphas))
+    factor = _factor(moments, basis, min(alphas))
     if factor is None or (len(alphas) == 1 and _loses_digits(factor, moments)):
         return None
     widths = _widths(basis, moments.terms, degrees)
@@ -119,7 +119,8 @@ def solve_moments(moments, degrees, alphas, rows=None, want_loo=False, basis=Non
     if want_loo or len(degrees) > 1 or len(alphas) > 1:
         smoothers = [_smoother(factor.leading(width), alphas) for width in widths]
         blocks = rows.blocks(basis, moments.terms.first)
-        errors = leave_one_out_errors(blocks, smoothers, rows.n_outputs)
+        shares = rows.left_out_shares(basis)
+        errors = leave_one_out_errors(blocks, shares, smoothers, rows.n_outputs)
         place, index, loo = best_by_leave_one_out(errors, rows, moments.terms.fit_intercept)
         alpha = float(alphas[index])
     chosen = factor.leading(widths[place]).penalised(alpha)
@@ -138,11 +139,11 @@ def _widths(basis, terms, degrees):
     return [int(np.sum(entry <= degree)) for degree in degrees]
 
 
-def _factor(moments, alpha):
-    n_columns, n_free = len(moments.matrix) - moments.n_outputs, 1 - moments.terms.first
+def _factor(moments, basis, alpha):
+    penalty = moments.terms.penalty(basis.powers[moments.terms.first :])
     if moments.solver == "cholesky":
-        return factor_from_gram(moments.matrix, n_columns, n_free, alpha)
-    return factor_from_triangle(moments.matrix, n_columns, n_free).penalised(alpha)
+        return factor_from_gram(moments.matrix, penalty, alpha)
+    return factor_from_triangle(moments.matrix, penalty).penalised(alpha)
 
 
 def _loses_digits(factor, moments):
@@ -203,8 +204,9 @@ def fit_refined(rows, terms, degrees, alphas, want_loo):
     """Fit by QR, then refine the coefficients with residuals in double-double."""
     start = fit_primal(rows, terms, degrees, alphas, "qr", want_loo)
     first = terms.first
+    penalty = start.alpha * terms.penalty(start.basis.powers[first:])
     (high, low), residual_sum = refine(
-        rows, start.basis, start.coefficients[first:], start.root[first:], start.alpha, 1 - first
+        rows, start.basis, start.coefficients[first:], start.root[first:], penalty
     )
     refined = replace(
         start,

@@ -61,6 +61,7 @@ def _listed(estimator):
         )
     basis = fitted.basis.restricted(fitted.terms.powers(fitted.degree))
     coefficients = evaluate_terms(basis, fitted.dual["X_fit"]) @ fitted.dual["coefficients"]
+    coefficients[1:] /= fitted.terms.penalty(basis.powers[1:])[:, None]
     coefficients[0] = fitted.dual["intercept"]
     return basis, coefficients
 

@@ -30,7 +30,7 @@ _SETTLED = 2.0**-90
 _ENOUGH = 2.0**-70
 
 
-def refine(rows, basis, coefficients, root, alpha, n_free):
+def refine(rows, basis, coefficients, root, penalty):
     """Refine coefficients until they stop changing.
 
     Parameters
@@ -43,10 +43,8 @@ def refine(rows, basis, coefficients, root, alpha, n_free):
         Start; the constant is left out where the model has no intercept.
     root : ndarray of shape (n_columns, rank)
         W.
-    alpha : float
-        Penalty of all columns but the first `n_free`.
-    n_free : {0, 1}
-        1 if the first column is the free constant; 0 if the model has no constant.
+    penalty : ndarray of shape (n_columns,)
+        Diagonal of alpha P.
 
     Returns
     -------
@@ -57,7 +55,7 @@ def refine(rows, basis, coefficients, root, alpha, n_free):
     """
     current, previous = dd.dd(coefficients), np.inf
     for _ in range(_MAX_STEPS):
-        gradient, residual_sum = _gradient(rows, basis, current, alpha, n_free)
+        gradient, residual_sum = _gradient(rows, basis, current, penalty)
         step = root @ (root.T @ gradient)
         size = np.max(np.abs(step)) / max(np.max(np.abs(current[0])), np.finfo(float).tiny)
         current = dd.add(current, dd.dd(step))
@@ -75,11 +73,10 @@ def refine(rows, basis, coefficients, root, alpha, n_free):
     return current, residual_sum
 
 
-def _gradient(rows, basis, coefficients, alpha, n_free):
+def _gradient(rows, basis, coefficients, penalty):
     """A'(y - A c) - alpha P c, rounded once at the end, and the squared residuals."""
-    first, penalties = 1 - n_free, np.full(coefficients[0].shape, -alpha)
-    penalties[:n_free] = 0.0
-    total = dd.multiply(coefficients, dd.dd(penalties))
+    first = basis.n_columns - len(penalty)
+    total = dd.negative(dd.multiply(coefficients, dd.dd(penalty[:, None])))
     residual_sum = np.zeros(rows.n_outputs)
     for batch in rows.batches(basis.n_columns):
         values = tuple(part[first:] for part in evaluate_extended(basis, rows.X[batch]))

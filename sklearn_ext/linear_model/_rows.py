@@ -82,6 +82,11 @@ class Rows:
             np.multiply(self.y[batch].T, root, out=block[basis.n_columns :])
             yield block[first:]
 
+    def left_out_shares(self, basis):
+        """Yield, block by block, the share of each row's weight that one sample is."""
+        for batch in self.batches(basis.n_columns):
+            yield 1.0 / np.maximum(self.sample_weight[batch], 1.0)
+
     def triangle(self, basis, first=0):
         """Triangle R of [A, Y] by sequential TSQR."""
         size = basis.n_columns + self.n_outputs - first

@@ -7,6 +7,9 @@ import numpy as np
 from sklearn_ext.linear_model._index_sets import count_terms, hyperbolic_powers
 from sklearn_ext.linear_model._polynomial_basis import make_basis
 
+# Growth of the penalty from one total degree to the next.
+PENALTY_GROWTH = 4.0
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -50,6 +53,15 @@ class Terms:
         return make_basis(
             self.family, self.bounds, powers, degree=degree, fit_intercept=self.fit_intercept
         )
+
+    def penalty(self, powers):
+        """Weight of each term in the penalty: 4 ** (total degree - 1), 0 for the constant.
+
+        Coefficients of a smooth function fall geometrically with the degree; this is the prior
+        that they halve from one degree to the next.
+        """
+        total = powers.sum(axis=1, dtype=np.float64)
+        return np.where(total > 0, PENALTY_GROWTH ** (total - 1), 0.0)
 
     @property
     def first(self):

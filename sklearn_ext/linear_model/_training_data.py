@@ -35,7 +35,8 @@ def check_rows(estimator, X, y, sample_weight, reset):
     single_target : bool
         Whether y is one-dimensional.
     """
-    X, y = validate_data(estimator, X, y, reset=reset, **_CHECKS)
+    sparse = "csr" if estimator.__sklearn_tags__().input_tags.sparse else False
+    X, y = validate_data(estimator, X, y, reset=reset, **_CHECKS | {"accept_sparse": sparse})
     return _rows(X, y, sample_weight), y.ndim == 1
 
 
