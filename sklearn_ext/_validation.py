@@ -12,31 +12,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sklearn.base import _fit_context
-from sklearn.utils._array_api import get_namespace
 from sklearn.utils._param_validation import (
     HasMethods,
     Hidden,
     Interval,
     InvalidParameterError,
-    Options,
     RealNotInt,
     StrOptions,
     validate_params,
 )
-from sklearn.utils.extmath import row_norms, safe_sparse_dot
 from sklearn.utils.validation import (
-    _check_feature_names,
     _check_feature_names_in,
-    _check_n_features,
     _check_sample_weight,
-    _num_features,
     _num_samples,
-    check_array,
-    check_consistent_length,
     check_is_fitted,
-    check_random_state,
     check_X_y,
-    column_or_1d,
     validate_data,
 )
 
@@ -45,26 +35,15 @@ __all__ = [
     "Hidden",
     "Interval",
     "InvalidParameterError",
-    "Options",
     "RealNotInt",
     "StrOptions",
-    "_check_feature_names",
     "_check_feature_names_in",
-    "_check_n_features",
     "_check_sample_weight",
     "_fit_context",
-    "_num_features",
     "_num_samples",
     "all_or_nothing",
     "check_X_y",
-    "check_array",
-    "check_consistent_length",
     "check_is_fitted",
-    "check_random_state",
-    "column_or_1d",
-    "get_namespace",
-    "row_norms",
-    "safe_sparse_dot",
     "validate_data",
     "validate_params",
 ]

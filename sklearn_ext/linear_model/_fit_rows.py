@@ -11,7 +11,7 @@ from sklearn_ext.linear_model._model_choice import (
     choose_solver,
     penalty_grid,
 )
-from sklearn_ext.linear_model._primal import fit_primal, fit_refined
+from sklearn_ext.linear_model._primal import fit_primal, refined
 from sklearn_ext.linear_model._training_data import column_bounds
 
 _TRUNCATIONS = (1.0, 0.75, 0.5)
@@ -55,7 +55,7 @@ def _fit(rows, params, truncation):
         params["compute_loo"], n_terms, n_rows
     )
     if solver == "refined":
-        return fit_refined(rows, terms, degrees, alphas, want_loo)
+        return refined(rows, fit_primal(rows, terms, degrees, alphas, "qr", want_loo))
     return fit_primal(rows, terms, degrees, alphas, solver, want_loo)
 
 

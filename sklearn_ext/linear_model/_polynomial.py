@@ -123,7 +123,8 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
           coefficients to the last digit of float64, at some 50 times the cost.
         - "auto" takes "dual" for more terms than rows, "qr" for small problems and "cholesky"
           for large ones; without a penalty it gives up an ill-conditioned basis for polynomials
-          that are orthonormal on the training columns (``basis_ == "empirical"``).
+          that are orthonormal on the training columns (``basis_ == "empirical"``), and refines
+          where that does not help enough.
     compute_loo : bool or "auto", default="auto"
         Whether to compute `loo_score_` where nothing has to be chosen. It costs a second pass
         over the rows; "auto" takes it where ``n_samples * n_terms**2`` is at most 1e9.

@@ -35,6 +35,9 @@ from sklearn_ext.linear_model._streaming import moments_of
 _CHOLESKY_CONDITION = 1e-4
 # Below this the classical basis is given up for one that is orthonormal on the data.
 _BASIS_CONDITION = 1e-8
+# Below this the fit is refined as well, where that is affordable (rows x terms).
+_REFINED_CONDITION = 1e-6
+_REFINED_WORK = 2e7
 # Share of y'y below which the residual norm from a Gram matrix is mostly rounding.
 _CANCELLED_RESIDUAL = 1e-8
 
@@ -69,16 +72,19 @@ def fit_primal(rows, terms, degrees, alphas, solver, want_loo):
             return fitted
     moments = moments_of(rows, terms, degree, "qr")
     basis = moments.basis()
-    if terms.adaptive and alphas[-1] == 0 and _is_poor(moments):
-        basis = _empirical_basis(rows, basis, terms)
-        terms = replace(terms, family="empirical")
-        triangle = rows.triangle(basis, terms.first)
-        moments = replace(moments, terms=terms, matrix=triangle)
-    return solve_moments(moments, degrees, alphas, rows, want_loo, basis)
+    if not (terms.adaptive and alphas[-1] == 0 and _condition(moments, basis) < _BASIS_CONDITION):
+        return solve_moments(moments, degrees, alphas, rows, want_loo, basis)
+    basis = _empirical_basis(rows, basis, terms)
+    terms = replace(terms, family="empirical")
+    moments = replace(moments, terms=terms, matrix=rows.triangle(basis, terms.first))
+    fitted = solve_moments(moments, degrees, alphas, rows, want_loo, basis)
+    poor = _condition(moments, basis) < _REFINED_CONDITION
+    affordable = rows.y.size * basis.n_columns <= _REFINED_WORK
+    return refined(rows, fitted) if poor and affordable and fitted.dependent is None else fitted
 
 
-def _is_poor(moments):
-    return _factor(moments, moments.basis(), 0.0).reciprocal_condition < _BASIS_CONDITION
+def _condition(moments, basis):
+    return _factor(moments, basis, 0.0).reciprocal_condition
 
 
 def _empirical_basis(rows, basis, terms):
@@ -200,15 +206,14 @@ def _residual_sum(factor, coefficients, basis, moments, rows):
     return residual_sum
 
 
-def fit_refined(rows, terms, degrees, alphas, want_loo):
-    """Fit by QR, then refine the coefficients with residuals in double-double."""
-    start = fit_primal(rows, terms, degrees, alphas, "qr", want_loo)
-    first = terms.first
-    penalty = start.alpha * terms.penalty(start.basis.powers[first:])
+def refined(rows, start):
+    """Refine the coefficients of a fit with residuals in double-double."""
+    first = start.terms.first
+    penalty = start.alpha * start.terms.penalty(start.basis.powers[first:])
     (high, low), residual_sum = refine(
         rows, start.basis, start.coefficients[first:], start.root[first:], penalty
     )
-    refined = replace(
+    finished = replace(
         start,
         solver="refined",
         moments=None,
@@ -217,7 +222,7 @@ def fit_refined(rows, terms, degrees, alphas, want_loo):
         root=start.root[first:],
         noise_variance=noise_variance(residual_sum, start.dof),
     )
-    return with_constant(refined, first)
+    return with_constant(finished, first)
 
 
 def solve_stream(moments, alpha):

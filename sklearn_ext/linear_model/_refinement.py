@@ -24,6 +24,8 @@ from sklearn_ext.linear_model import _double_double as dd
 from sklearn_ext.linear_model._polynomial_basis import evaluate_extended
 
 _MAX_STEPS = 60
+# Steps that may pass without halving the smallest one so far.
+_PATIENCE = 3
 # Steps below this share of the largest coefficient are lost in its second word.
 _SETTLED = 2.0**-90
 # More digits than any float64 result shows.
@@ -53,19 +55,20 @@ def refine(rows, basis, coefficients, root, penalty):
     residual_sum : ndarray of shape (n_outputs,)
         Weighted squared residuals.
     """
-    current, previous = dd.dd(coefficients), np.inf
+    current, best, waited = dd.dd(coefficients), np.inf, 0
     for _ in range(_MAX_STEPS):
         gradient, residual_sum = _gradient(rows, basis, current, penalty)
         step = root @ (root.T @ gradient)
         size = np.max(np.abs(step)) / max(np.max(np.abs(current[0])), np.finfo(float).tiny)
         current = dd.add(current, dd.dd(step))
-        if size <= _SETTLED or size > 0.5 * previous:
+        waited = 0 if size < 0.5 * best else waited + 1
+        best = min(best, size)
+        if size <= _SETTLED or waited == _PATIENCE:
             break
-        previous = size
-    if min(size, previous) > _ENOUGH:
+    if best > _ENOUGH:
         warnings.warn(
             "solver='refined' stopped improving at a relative change of the coefficients of "
-            f"{size:.1e}: the columns are too ill-conditioned for its starting factorisation. "
+            f"{best:.1e}: the columns are too ill-conditioned for its starting factorisation. "
             "Lower degree, or remove columns that nearly repeat others.",
             PrecisionWarning,
             stacklevel=2,
