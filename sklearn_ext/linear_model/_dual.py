@@ -81,7 +81,7 @@ class KernelSpectrum:
             # null space, so that the rest of the null space can be told from it.
             lifted = float(np.trace(weighted)) or 1.0
             weighted += lifted * np.multiply.outer(np.sqrt(share), np.sqrt(share))
-        values, vectors = eigh(weighted, driver="evd", overwrite_a=True)
+        values, vectors = eigh(weighted, overwrite_a=True)
         return cls(
             values=np.maximum(values, 0.0),
             vectors=vectors,
@@ -136,6 +136,7 @@ class KernelSpectrum:
             "rank": int(kept.sum()) - bool(self.lifted),
             "noise_variance": noise_variance(np.sum(residual**2, axis=0), dof),
             "dof": dof,
+            "spent": spent - bool(self.lifted),
             "dual": {
                 "coefficients": dual,
                 "intercept": intercept,

@@ -39,6 +39,8 @@ class Fitted:
         Residual variance; nan without degrees of freedom.
     dof : float
         Residual degrees of freedom.
+    spent : float
+        Terms in effect, the constant not counted.
     loo : float or None
         Leave-one-out R².
     dependent : ndarray of shape (n_dependent, n_features)
@@ -62,6 +64,7 @@ class Fitted:
     rank: int
     noise_variance: np.ndarray
     dof: float
+    spent: float
     loo: float | None = None
     coefficients: np.ndarray | None = None
     low: np.ndarray | None = None

@@ -21,11 +21,13 @@ References
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from numpy.linalg import norm
 from scipy.linalg import eigh, qr, solve_triangular, svd
 from scipy.linalg.blas import dsyrk
-from scipy.linalg.lapack import dpotrf, dtpqrt, dtrcon, dtrtri
+from scipy.linalg.lapack import dpotrf, dtpqrt, dtrtri
 
 # Rows per block: long enough for BLAS, short enough for the second-level cache.
 _MAX_BLOCK_ROWS = 2048
@@ -122,12 +124,21 @@ class Factor:
         folded = factor_from_triangle(add_to_triangle(stacked, rows), self.penalty)
         return replace(folded, leftover=self.leftover + folded.leftover, alpha=alpha)
 
+    @cached_property
+    def inverse(self):
+        """Inverse of the triangle; None where it is exactly singular."""
+        inverse, info = dtrtri(np.asfortranarray(self.triangle))
+        return inverse if info == 0 else None
+
     @property
     def reciprocal_condition(self):
-        """Estimate of 1 / cond(R) in the 1-norm."""
-        if self.triangle.shape[0] == 0:
+        """1 / cond(R) in the 1-norm; 0 for a singular triangle."""
+        if len(self.penalty) == 0:
             return 1.0
-        return float(dtrcon(np.asfortranarray(self.triangle))[0])
+        if self.inverse is None:
+            return 0.0
+        reciprocal = 1.0 / (norm(np.triu(self.triangle), 1) * norm(self.inverse, 1))
+        return float(np.nan_to_num(reciprocal))
 
     def residual_sum_of_squares(self, coefficients):
         """Squared residual norms (n_outputs,) of any coefficients, the penalty not counted."""
@@ -233,8 +244,7 @@ def triangular_smoother(factor):
     n_columns = len(factor.triangle)
     if factor.reciprocal_condition < 10 * n_columns * _EPS:
         return None
-    inverse, _ = dtrtri(np.asfortranarray(factor.triangle))
-    return Smoother(inverse, np.ones((1, n_columns)), factor.projected)
+    return Smoother(factor.inverse, np.ones((1, n_columns)), factor.projected)
 
 
 def spectral_smoother(factor, alphas, squared=False):

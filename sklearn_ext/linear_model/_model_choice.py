@@ -2,8 +2,9 @@
 
 import numpy as np
 
-# Multiply-adds (rows times the square of terms or rows, whichever are fewer) and terms that
-# degree="auto" spends on its largest model: seconds on one core.
+# What degree="auto" spends on its largest model: multiply-adds (rows times the square of terms
+# or rows, whichever are fewer), and terms beyond degree 2. Seconds on one core; in trials on
+# real tables larger models gained little or lost.
 _AUTO_WORK = 3e10
 _AUTO_TERMS = 2000
 # The same for a leave-one-out score that nobody asked for by name.
@@ -36,8 +37,8 @@ def candidate_degrees(terms, n_rows, max_degree, penalised):
         count = terms.count(degree)
         if not penalised and count >= n_rows - 1:
             break
-        size = min(count, n_rows)
-        if size > _AUTO_TERMS or n_rows * size**2 > _AUTO_WORK:
+        work = n_rows * min(count, n_rows) ** 2
+        if work > _AUTO_WORK or (degree > 2 and count > _AUTO_TERMS):
             break
         degrees.append(degree)
     return degrees

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import stdtrit
 from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import gen_batches
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_ext._validation import (
@@ -22,14 +23,17 @@ from sklearn_ext.linear_model._dask import is_dask, reduce_partitions
 from sklearn_ext.linear_model._dual import predict_dual, spread_dual
 from sklearn_ext.linear_model._fit_rows import fit_rows
 from sklearn_ext.linear_model._fitted import from_plain, to_plain
+from sklearn_ext.linear_model._least_squares import block_rows
 from sklearn_ext.linear_model._monomials import formula_expression, formula_text, term_names
 from sklearn_ext.linear_model._primal import solve_stream
 from sklearn_ext.linear_model._reading import (
+    listed_terms,
     monomials_of,
     sobol_indices,
     warn_of_dependent_terms,
     warn_of_extrapolation,
 )
+from sklearn_ext.linear_model._refinement import predict_extended
 from sklearn_ext.linear_model._rows import predict_terms, spread_terms
 from sklearn_ext.linear_model._streaming import merge_moments, moments_of
 from sklearn_ext.linear_model._training_data import (
@@ -38,6 +42,9 @@ from sklearn_ext.linear_model._training_data import (
     column_bounds,
     declare_columns,
 )
+
+# Arrays of the size of a block that double-double arithmetic holds at a time.
+_EXTENDED = 12
 
 
 def _settings_stream(estimator):
@@ -100,7 +107,8 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
     alpha : float or "auto", default=0.0
         Ridge penalty on the coefficients of the orthonormal basis, in [0, inf). The constant is
         free, and the penalty quadruples with each total degree: smooth functions have
-        coefficients that fall about geometrically. "auto" takes the one of `alphas` with the largest leave-one-out R².
+        coefficients that fall about geometrically. "auto" takes the one of `alphas` with the
+        largest leave-one-out R².
     alphas : array-like of shape (n_alphas,), default=None
         Penalties, > 0, that ``alpha="auto"`` chooses from. None stands for 19 values from 1e-8
         to 10 times the number of rows (the sum of their weights).
@@ -178,7 +186,7 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
         Range of each column that is mapped to [-1, 1].
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where X had names that are all strings.
 
     See Also
@@ -217,11 +225,13 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(0, 10, size=(200, 2))
     >>> y = 3 + 0.5 * X[:, 0] - 0.2 * X[:, 0] * X[:, 1] + rng.normal(scale=0.1, size=200)
-    >>> model = PolynomialRegressor(degree="auto").fit(X, y)
-    >>> model.degree_
-    2
+    >>> model = PolynomialRegressor(degree=2, interaction_only=True).fit(X, y)
     >>> model.formula(precision=2)
-    'y = 3 + 0.5 x0 - 0.0023 x1 + 0.00023 x0^2 - 0.2 x0 x1 + 0.00034 x1^2'
+    'y = 3 + 0.5 x0 + 0.00012 x1 - 0.2 x0 x1'
+    >>> round(model.loo_score_, 4)
+    0.9994
+    >>> PolynomialRegressor(degree="auto", alpha="auto").fit(X, y).degree_
+    2
     >>> mean, std = model.predict(X[:1], return_std=True)
     """
 
@@ -275,7 +285,7 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, dask array, dask DataFrame} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, dask collection} of shape (n_samples, n_features)
             Training rows. Dask collections are reduced where they lie; only one small matrix
             reaches this process.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
@@ -376,7 +386,7 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
         return predicted, self._shaped(self._deviation(X)).astype(dtype, copy=False)
 
     def predict_interval(self, X, confidence_level=0.95):
-        """Intervals that hold a new observation with a given probability.
+        """Give intervals that hold a new observation with a given probability.
 
         Exact for normal noise of equal variance around a polynomial of the model's degree
         (``alpha=0``), from Student's t distribution.
@@ -400,7 +410,7 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
         return (mean - reach).astype(mean.dtype), (mean + reach).astype(mean.dtype)
 
     def score(self, X, y, sample_weight=None):
-        r"""Coefficient of determination R² of the predictions.
+        r"""Return the coefficient of determination R² of the predictions.
 
         :math:`R^2 = 1 - \sum (y - \hat y)^2 / \sum (y - \bar y)^2`. 1: every prediction is
         exact. 0: no better than always predicting the mean of y. Negative: worse than that mean,
@@ -425,10 +435,11 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
         return super().score(X, y, sample_weight)
 
     def adjusted_r2(self, X, y, sample_weight=None):
-        r"""R² with a charge for the number of terms.
+        r"""Return R² with a charge for the number of terms.
 
-        :math:`1 - (1 - R^2)(n - 1) / (n - r - 1)` with r = `rank_`: unlike R², it falls when a
-        term is added that explains no more than chance would.
+        :math:`1 - (1 - R^2)(n - 1) / (n - r - 1)`: unlike R², it falls when a term is added that
+        explains no more than chance would. r is the number of terms, `rank_`; with a penalty, the
+        number of terms that it leaves in effect (the trace of the hat matrix).
 
         Parameters
         ----------
@@ -446,11 +457,11 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
         """
         score = self.score(X, y, sample_weight)
         n_samples = len(y) if sample_weight is None else float(np.sum(sample_weight))
-        free = n_samples - self.rank_ - 1
+        free = n_samples - self._fitted.spent - 1
         return 1.0 - (1.0 - score) * (n_samples - 1) / free if free > 0 else float("nan")
 
     def get_term_names(self, input_features=None):
-        """Names of the raw monomials, as PolynomialFeatures writes them.
+        """Name the raw monomials as PolynomialFeatures does.
 
         Parameters
         ----------
@@ -518,8 +529,7 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
 
     @property
     def basis_coef_(self):  # numpydoc ignore=GL08
-        check_is_fitted(self)
-        return self._by_target(monomials_of(self)["basis_coef"][1:])
+        return self._by_target(listed_terms(self)[1][1:])
 
     @property
     def loo_score_(self):  # numpydoc ignore=GL08
@@ -592,6 +602,9 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
         fitted, memory = self._fitted, get_config()["working_memory"]
         if fitted.dual is not None:
             return predict_dual(fitted, X, memory)
+        if fitted.low is not None:
+            batches = gen_batches(len(X), block_rows(_EXTENDED * len(fitted.low), memory))
+            return predict_extended(fitted.basis, (fitted.coefficients, fitted.low), X, batches)
         return predict_terms(fitted.basis, fitted.reduced, fitted.coefficients, X, memory)
 
     def _deviation(self, X):

@@ -36,7 +36,7 @@ _CHOLESKY_CONDITION = 1e-4
 # Below this the classical basis is given up for one that is orthonormal on the data.
 _BASIS_CONDITION = 1e-8
 # Below this the fit is refined as well, where that is affordable (rows x terms).
-_REFINED_CONDITION = 1e-6
+_REFINED_CONDITION = 1e-5
 _REFINED_WORK = 2e7
 # Share of y'y below which the residual norm from a Gram matrix is mostly rounding.
 _CANCELLED_RESIDUAL = 1e-8
@@ -173,7 +173,8 @@ def _solve(factor, basis, moments, rows):
     dependent = None
     if rank < len(factor.triangle) - factor.n_free:
         dependent = basis.powers[terms.first :][factor.dependent_columns(smoother.rank)]
-    dof = moments.weight_sum - factor.effective_dof(root)
+    spent = factor.effective_dof(root)
+    dof = moments.weight_sum - spent
     residual_sum = _residual_sum(factor, coefficients, basis, moments, rows)
     fitted = Fitted(
         basis=basis,
@@ -184,6 +185,7 @@ def _solve(factor, basis, moments, rows):
         rank=rank,
         noise_variance=noise_variance(residual_sum, dof),
         dof=dof,
+        spent=spent - factor.n_free,
         coefficients=coefficients,
         root=root,
         dependent=dependent,

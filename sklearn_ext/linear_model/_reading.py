@@ -25,22 +25,19 @@ def monomials_of(estimator):
     Returns
     -------
     dict
-        See :func:`~sklearn_ext.linear_model._monomials.monomial_form`; also "basis" and
-        "basis_coef", the listed terms and their coefficients.
+        See :func:`~sklearn_ext.linear_model._monomials.monomial_form`.
 
     Raises
     ------
     AttributeError
         Where the kernel form has too many terms to list.
     """
-    check_is_fitted(estimator)
+    basis, coefficients = listed_terms(estimator)
     if estimator._monomials is None:
-        basis, coefficients = _listed(estimator)
         fitted = estimator._fitted
         form = monomial_form(basis, coefficients, fitted.low, fitted.root)
         if not fitted.terms.fit_intercept:
             form["coef"][0] = 0.0
-        form |= {"basis": basis, "basis_coef": coefficients}
         if fitted.low is None:
             scale = np.sqrt(np.sum(coefficients**2, axis=0))
             warn_of_cancellation(form, fitted.terms.bounds, scale)
@@ -48,8 +45,17 @@ def monomials_of(estimator):
     return estimator._monomials
 
 
-def _listed(estimator):
-    """Terms and coefficients; those of a kernel fit are listed here for the first time."""
+def listed_terms(estimator):
+    """Terms and coefficients; those of a kernel fit are listed at each call.
+
+    Returns
+    -------
+    basis : PolynomialBasis
+        Terms.
+    coefficients : ndarray of shape (n_terms + 1, n_outputs)
+        Coefficients, the constant first.
+    """
+    check_is_fitted(estimator)
     fitted = estimator._fitted
     if fitted.dual is None:
         return fitted.basis, fitted.coefficients
@@ -68,10 +74,9 @@ def _listed(estimator):
 
 def sobol_indices(estimator):
     """Sobol indices of a fitted estimator from its orthonormal Legendre coefficients."""
-    form = monomials_of(estimator)
-    basis, terms = form["basis"], estimator._fitted.terms
+    basis, coefficients = listed_terms(estimator)
+    terms = estimator._fitted.terms
     legendre = make_basis("legendre", terms.bounds, basis.powers, degree=basis.recurrence.shape[2])
-    coefficients = form["basis_coef"]
     if estimator.basis_ != "legendre" or not terms.fit_intercept:
         coefficients = change_of_basis(legendre, basis).T @ coefficients
     shares = coefficients[1:] ** 2

@@ -76,6 +76,36 @@ def refine(rows, basis, coefficients, root, penalty):
     return current, residual_sum
 
 
+def predict_extended(basis, coefficients, X, batches):
+    """Evaluate a refined polynomial in double-double: (n_rows, n_outputs).
+
+    Where the columns nearly depend on each other, large terms cancel: without the second words
+    the digits that refinement won would be lost again.
+
+    Parameters
+    ----------
+    basis : PolynomialBasis
+        Terms.
+    coefficients : pair of ndarray of shape (n_columns, n_outputs)
+        Coefficients in double-double.
+    X : ndarray of shape (n_rows, n_features)
+        Inputs.
+    batches : iterable of slice
+        Blocks of rows.
+    """
+    predicted = np.empty((X.shape[0], coefficients[0].shape[1]))
+    for batch in batches:
+        values = evaluate_extended(basis, X[batch])
+        for output, column in enumerate(zip(coefficients[0].T, coefficients[1].T, strict=True)):
+            predicted[batch, output] = _combine(values, column)[0]
+    return predicted
+
+
+def _combine(values, column):
+    """Sum terms (n_columns, n_rows) times coefficients (n_columns,), in double-double."""
+    return dd.total(dd.multiply(values, tuple(part[:, None] for part in column)))
+
+
 def _gradient(rows, basis, coefficients, penalty):
     """A'(y - A c) - alpha P c, rounded once at the end, and the squared residuals."""
     first = basis.n_columns - len(penalty)
@@ -85,8 +115,7 @@ def _gradient(rows, basis, coefficients, penalty):
         values = tuple(part[first:] for part in evaluate_extended(basis, rows.X[batch]))
         weight = dd.dd(rows.sample_weight[batch])
         for output in range(rows.n_outputs):
-            column = tuple(part[:, output, None] for part in coefficients)
-            fitted = dd.total(dd.multiply(values, column))
+            fitted = _combine(values, tuple(part[:, output] for part in coefficients))
             residual = dd.add(dd.dd(rows.y[batch, output]), dd.negative(fitted))
             weighted = dd.multiply(residual, weight)
             part = dd.total(dd.multiply(values, weighted), axis=1)

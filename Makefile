@@ -1,0 +1,92 @@
+# Every target sets itself up: all that is needed beforehand is Python 3.11+, pip and make.
+#   make demo      polynomial regression end to end, with a picture
+#   make test      lint, types, the whole suite, on the pinned versions
+#   make test-min  the numerical part of the suite, on the lowest supported versions
+# Overridable: PYTHON, VENV, VENV_MIN, PYTEST_ARGS (e.g. make test PYTEST_ARGS="-k nist").
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+VENV_MIN ?= .venv-min
+PYTEST_ARGS ?= -n 2 --dist loadfile
+
+# scikit-learn runs its array API checks only if this is set before scipy is imported.
+export SCIPY_ARRAY_API := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# A stamp says that the environment holds what these two files asked for; a change to either
+# installs again, nothing else does.
+DEV_STAMP := $(VENV)/.installed-dev
+DEMO_STAMP := $(VENV)/.installed-demo
+DOCS_STAMP := $(VENV)/.installed-docs
+MIN_STAMP := $(VENV_MIN)/.installed
+# The dev environment holds all that the demo needs.
+DEMO_READY := $(or $(wildcard $(DEV_STAMP)),$(DEMO_STAMP))
+
+.PHONY: help demo test lint format test-min docs bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(DEMO_READY) ## run the polynomial regression example
+	$(VENV)/bin/python examples/plot_polynomial_regression.py
+
+test: lint ## lint, then the whole test suite
+	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: $(DEV_STAMP) ## ruff, codespell, mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/codespell
+	$(VENV)/bin/mypy
+
+format: $(DEV_STAMP) ## rewrite the sources as ruff wants them
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+test-min: $(MIN_STAMP) ## numerical tests on the lowest supported versions
+	$(VENV_MIN)/bin/python -m pytest $(PYTEST_ARGS) \
+	  tests/linear_model tests/datasets tests/test_common.py
+
+docs: $(DOCS_STAMP) ## build the HTML documentation
+	$(VENV)/bin/sphinx-build -E -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: $(DEV_STAMP) ## run every benchmark (minutes)
+	for script in benchmarks/bench_*.py; do $(VENV)/bin/python "$$script"; done
+
+clean: ## remove environments, caches and built files
+	rm -rf $(VENV) $(VENV_MIN) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(DEV_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(DEMO_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install -q -c constraints.txt -e '.[plot]'
+	@touch $@
+
+$(DOCS_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install -q -c constraints.txt -e '.[docs]'
+	@touch $@
+
+$(MIN_STAMP): pyproject.toml constraints-min.txt | $(VENV_MIN)/bin/python
+	$(VENV_MIN)/bin/python -m pip install -q -c constraints-min.txt -e '.[test]'
+	@touch $@
+
+# Some distributions ship Python without ensurepip; there the outer pip installs the inner one.
+$(VENV)/bin/python $(VENV_MIN)/bin/python:
+	@test -n "$(PYTHON)" || { echo "No python3 found. Install Python 3.11 or later." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or later is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
+	       "Say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@dir="$(@:/bin/python=)"; \
+	$(PYTHON) -m venv "$$dir" 2>/dev/null || { \
+	  rm -rf "$$dir"; \
+	  $(PYTHON) -m venv --without-pip "$$dir"; \
+	  $(PYTHON) -m pip --python "$$dir/bin/python" install -q pip; }

@@ -1,0 +1,27 @@
+"""Every example runs as it stands, without a warning, and leaves a picture."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("plot_*.py"))
+PICTURES = {".png", ".svg", ".pdf"}
+
+
+def test_there_is_an_example():
+    assert EXAMPLES
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example_runs_and_draws(path, tmp_path):
+    pytest.importorskip("matplotlib")
+    # A file saved beside the script instead of in the working directory would be missed here,
+    # so the script is asked from an empty directory, as a reader may do.
+    command = [sys.executable, "-W", "error", str(path)]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    pictures = [file for file in tmp_path.rglob("*") if file.suffix in PICTURES]
+    assert pictures, f"{path.name} saved no picture into the working directory"
+    assert all(file.stat().st_size > 1000 for file in pictures)

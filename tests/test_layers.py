@@ -1,0 +1,137 @@
+"""The house has floors: a module imports only from floors below its own."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "sklearn_ext"
+
+# The one table, ground floor first. A new module is written into the lowest floor that lies
+# above everything it imports. A strict order of floors leaves no room for an import cycle.
+LAYERS = (
+    (
+        "exceptions",
+        "_validation",
+        "datasets._nist",
+        "linear_model._double_double",
+        "linear_model._index_sets",
+        "linear_model._least_squares",
+        "linear_model._model_choice",
+        "linear_model._polynomial_kernel",
+    ),
+    ("_optional", "datasets", "linear_model._polynomial_basis"),
+    (
+        "linear_model._monomials",
+        "linear_model._refinement",
+        "linear_model._rows",
+        "linear_model._streaming",
+        "linear_model._terms",
+    ),
+    (
+        "linear_model._dask",
+        "linear_model._fitted",
+        "linear_model._reading",
+        "linear_model._training_data",
+    ),
+    ("linear_model._dual", "linear_model._primal"),
+    ("linear_model._fit_rows",),
+    ("linear_model._polynomial",),
+    ("linear_model",),
+    ("",),  # sklearn_ext/__init__.py
+)
+LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}
+
+# Names that say nothing about what lies inside, and so collect everything.
+EMPTY_NAMES = {
+    "common",
+    "core",
+    "helper",
+    "helpers",
+    "manager",
+    "managers",
+    "misc",
+    "util",
+    "utils",
+}
+
+
+def module_name(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+every_module = pytest.mark.parametrize("name", MODULES, ids=lambda name: name or "sklearn_ext")
+
+
+def imported_names(name):
+    """List each import of a module as (module, imported name or None, line)."""
+    found = []
+    for node in ast.walk(ast.parse(MODULES[name].read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, None, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            source = absolute_source(node, name)
+            found += [(source, alias.name, node.lineno) for alias in node.names]
+    return found
+
+
+def absolute_source(node, name):
+    """Spell out the module that an ``import from`` names, also where it is relative."""
+    if node.level == 0:
+        return node.module
+    parts = ["sklearn_ext", *name.split(".")] if name else ["sklearn_ext"]
+    is_package = MODULES[name].name == "__init__.py"
+    base = parts[: len(parts) - node.level + is_package]
+    return ".".join([*base, node.module] if node.module else base)
+
+
+def internal_target(source, imported):
+    """Return the module of this package that an import reaches, or None for another's."""
+    if source != "sklearn_ext" and not source.startswith("sklearn_ext."):
+        return None
+    target = source.removeprefix("sklearn_ext").lstrip(".")
+    inner = f"{target}.{imported}".lstrip(".")
+    # `from sklearn_ext.linear_model import _rows` reaches the module, not the package's names.
+    return inner if imported and inner in MODULES else target
+
+
+@every_module
+def test_module_has_a_layer(name):
+    assert name in LAYER_OF, (
+        f"sklearn_ext.{name} is not in a layer: write it into LAYERS in {Path(__file__).name}, "
+        "in the lowest row above everything that it imports."
+    )
+
+
+def test_layers_name_each_existing_module_once():
+    listed = [name for names in LAYERS for name in names]
+    assert sorted(set(listed) - set(MODULES)) == []
+    assert len(listed) == len(set(listed))
+
+
+@every_module
+def test_imports_go_down(name):
+    upward = []
+    for source, imported, line in imported_names(name):
+        target = internal_target(source, imported)
+        if target is not None and LAYER_OF.get(target, -1) >= LAYER_OF.get(name, len(LAYERS)):
+            upward.append(f"line {line}: sklearn_ext.{target}")
+    assert not upward, f"sklearn_ext.{name} imports from its own layer or above: {upward}"
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "_validation"])
+def test_private_sklearn_names_come_through_validation(name):
+    private = [
+        f"line {line}: {source}.{imported or ''}"
+        for source, imported, line in imported_names(name)
+        if source.split(".")[0] == "sklearn"
+        and any(part.startswith("_") for part in [*source.split("."), imported or ""])
+    ]
+    assert not private, f"take these from sklearn_ext._validation instead: {private}"
+
+
+@every_module
+def test_name_says_what_the_module_holds(name):
+    assert not EMPTY_NAMES & {part.strip("_") for part in name.split(".")}
