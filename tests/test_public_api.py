@@ -21,7 +21,7 @@ PUBLIC = {
         "exceptions",
         "linear_model",
     ],
-    "sklearn_ext.datasets": ["list_nist", "load_nist"],
+    "sklearn_ext.datasets": ["list_nist", "load_concrete", "load_nist"],
     "sklearn_ext.exceptions": [
         "ExtrapolationWarning",
         "MissingDependencyError",

@@ -12,9 +12,12 @@ from sklearn_ext.linear_model._model_choice import (
     penalty_grid,
 )
 from sklearn_ext.linear_model._primal import fit_primal, refined
+from sklearn_ext.linear_model._sparse_chaos import fit_sparse
 from sklearn_ext.linear_model._training_data import column_bounds
 
 _TRUNCATIONS = (1.0, 0.75, 0.5)
+# What max_degree=None stands for, with all terms and with a selection of them.
+_MAX_DEGREE, _MAX_SELECTED_DEGREE = 10, 25
 
 
 def fit_rows(rows, params):
@@ -32,10 +35,21 @@ def fit_rows(rows, params):
     Fitted
     """
     _check_settings(params)
-    if params["truncation"] != "auto":
-        return with_fast_form(_fit(rows, params, params["truncation"]))
-    fits = [_fit(rows, params, truncation) for truncation in _TRUNCATIONS]
-    return with_fast_form(max(fits, key=lambda fitted: fitted.loo))
+    truncations = _TRUNCATIONS if params["truncation"] == "auto" else (params["truncation"],)
+    if params["selection"] is not None:
+        return with_fast_form(_fit_selected(rows, params, truncations))
+    fits = [_fit(rows, params, truncation) for truncation in truncations]
+    return with_fast_form(max(fits, key=lambda fitted: fitted.loo) if len(fits) > 1 else fits[0])
+
+
+def _fit_selected(rows, params, truncations):
+    """Fit a few terms out of all."""
+    candidates = [column_bounds(params, rows.X, truncation) for truncation in truncations]
+    alphas = penalty_grid(params["alpha"], params["alphas"], rows.weight_sum)
+    degrees = [params["degree"]]
+    if degrees == ["auto"]:
+        degrees = list(range(1, (params["max_degree"] or _MAX_SELECTED_DEGREE) + 1))
+    return fit_sparse(rows, candidates, params["selection"], degrees, alphas)
 
 
 def _fit(rows, params, truncation):
@@ -44,7 +58,9 @@ def _fit(rows, params, truncation):
     alphas = penalty_grid(params["alpha"], params["alphas"], rows.weight_sum)
     n_rows, degrees = len(rows.y), [params["degree"]]
     if degrees == ["auto"]:
-        degrees = candidate_degrees(terms, n_rows, params["max_degree"], alphas[0] > 0)
+        degrees = candidate_degrees(
+            terms, n_rows, params["max_degree"] or _MAX_DEGREE, alphas[0] > 0
+        )
     solver = choose_solver(params["solver"], terms.count(max(degrees)), n_rows)
     if issparse(rows.X) and solver == "qr":
         solver = "cholesky"

@@ -69,7 +69,7 @@ def merge_grams(first, second):
 
 def merge_triangles(first, second):
     """Triangle of the rows of both."""
-    return add_to_triangle(np.array(first, order="F"), np.ascontiguousarray(second.T))
+    return add_to_triangle(np.array(first, order="F"), np.array(second.T, order="C"))
 
 
 @dataclass(frozen=True)

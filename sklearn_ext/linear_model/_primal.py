@@ -132,8 +132,10 @@ def solve_moments(moments, degrees, alphas, rows=None, want_loo=False, basis=Non
     chosen = factor.leading(widths[place]).penalised(alpha)
     if _loses_digits(chosen, moments):
         return None
-    kept = basis.restricted(basis.powers[: widths[place] + moments.terms.first])
-    fitted = _solve(chosen, kept, moments, rows)
+    n_kept = widths[place] + moments.terms.first
+    if n_kept < basis.n_columns:
+        basis = basis.restricted(basis.powers[:n_kept])
+    fitted = _solve(chosen, basis, moments, rows)
     if len(degrees) > 1 or moments.terms.family == "empirical":
         fitted = replace(fitted, moments=None)  # no more rows can be added to these
     return replace(fitted, degree=degrees[place], loo=loo)

@@ -113,8 +113,15 @@ class Rows:
         return np.asfortranarray(gram[first:, first:])
 
 
+def _readable(basis, X):
+    """Sparse rows as dense ones where 0 is not 0 in the basis: it was fitted on dense rows."""
+    keeps_zeros = not basis.center.any() and not basis.recurrence[1:].any()
+    return X if keeps_zeros or not issparse(X) else X.toarray()
+
+
 def terms(basis, X, root=1.0, out=None):
     """Evaluate all terms of a block of dense or sparse rows, one term a row of the result."""
+    X = _readable(basis, X)
     if not issparse(X):
         return evaluate(basis, mapped_columns(basis, X), root, out)
     values = sparse_terms(basis, X).toarray().T
@@ -139,6 +146,7 @@ def sparse_terms(basis, X):
 
 def kernel_factors(basis, X):
     """Univariate values p_1, p_2, ... of rows, each (n_features, n_rows), dense or sparse."""
+    X = _readable(basis, X)
     if not issparse(X):
         return univariate_values(basis, mapped_columns(basis, X))
     z = csr_array(X.T.astype(np.float64).multiply(basis.scale[:, None]))
@@ -166,10 +174,11 @@ def predict_terms(basis, reduced, coefficients, X, working_memory):
     """
     predicted = np.empty((X.shape[0], coefficients.shape[1]))
     for batch in gen_batches(X.shape[0], block_rows(basis.n_columns, working_memory)):
-        if issparse(X):
-            predicted[batch] = sparse_terms(basis, X[batch]) @ coefficients
+        block = _readable(basis, X[batch])
+        if issparse(block):
+            predicted[batch] = sparse_terms(basis, block) @ coefficients
         else:
-            predicted[batch] = reduced(mapped_columns(basis, X[batch])).T
+            predicted[batch] = reduced(mapped_columns(basis, block)).T
     return predicted
 
 

@@ -34,6 +34,8 @@ class Moments:
         Gram matrix (upper triangle) or R of [A, Y].
     weight_sum : float
         Sum of the weights.
+    n_outputs : int
+        Number of targets.
     """
 
     terms: object
@@ -41,12 +43,7 @@ class Moments:
     solver: str
     matrix: np.ndarray
     weight_sum: float
-
-    @property
-    def n_outputs(self):
-        """Number of targets."""
-        n_columns = self.terms.count(self.degree) + 1 - self.terms.first
-        return len(self.matrix) - n_columns
+    n_outputs: int
 
     def basis(self):
         """Basis of the bounds so far."""
@@ -73,7 +70,7 @@ def moments_of(rows, terms, degree, solver):
     """
     basis = terms.basis(terms.powers(degree))
     folded = (rows.gram if solver == "cholesky" else rows.triangle)(basis, terms.first)
-    return Moments(terms, degree, solver, folded, rows.weight_sum)
+    return Moments(terms, degree, solver, folded, rows.weight_sum, rows.n_outputs)
 
 
 def merge_moments(first, second):
