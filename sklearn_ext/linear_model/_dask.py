@@ -40,7 +40,10 @@ def reduce_partitions(chunk_moments, X, y, sample_weight=None):
     merge = dask.delayed(_merge_all, pure=False)
     while len(level) > 1:
         level = [merge(level[i : i + _FAN_IN]) for i in range(0, len(level), _FAN_IN)]
-    return level[0].compute()
+    moments = level[0].compute()
+    if moments is None:
+        raise ValueError("Found 0 samples: every partition of X is empty, or all weights are 0.")
+    return moments
 
 
 def _merge_all(parts):

@@ -91,10 +91,14 @@ class KernelSpectrum:
             left_out=1.0 / np.maximum(rows.sample_weight, 1.0),
         )
 
+    @property
+    def floor(self):
+        """Rounding level of the eigenvalues."""
+        return len(self.values) * _EPS * max(self.values[-1], np.finfo(float).tiny)
+
     def inverse(self, alpha):
         """Eigenvalues of the regularised inverse, bounded at the rounding level."""
-        floor = len(self.values) * _EPS * max(self.values[-1], np.finfo(float).tiny)
-        return 1.0 / np.maximum(self.values + alpha, floor)
+        return 1.0 / np.maximum(self.values + alpha, self.floor)
 
     def leave_one_out_errors(self, alphas):
         """Sums of squared deleted residuals (n_alphas, n_outputs)."""
@@ -106,7 +110,7 @@ class KernelSpectrum:
             room = squared @ inverse - self.constant * self._lifted_inverse(alpha)
             residual = self.vectors @ (inverse[:, None] * self.targets)
             with np.errstate(divide="ignore", invalid="ignore"):
-                stays = np.where(self.left_out < 1, (1.0 - self.left_out) / alpha, 0.0)
+                stays = (1.0 - self.left_out) / max(alpha, self.floor)
                 room = stays + self.left_out * room
                 error[:] = np.sum((residual / room[:, None]) ** 2, axis=0)
         return np.where(np.isnan(errors), np.inf, errors)
@@ -116,9 +120,8 @@ class KernelSpectrum:
 
     def solve(self, kernel, rows, alpha):
         """Solve for the dual coefficients under one penalty."""
-        floor = len(self.values) * _EPS * max(self.values[-1], np.finfo(float).tiny)
-        kept = self.values > floor
-        inverse = np.where(kept, 1.0 / np.maximum(self.values + alpha, floor), 0.0)
+        kept = self.values > self.floor
+        inverse = np.where(kept, self.inverse(alpha), 0.0)
         root = np.sqrt(rows.sample_weight)[:, None]
         dual = root * (self.vectors @ (inverse[:, None] * self.targets))
         share = rows.sample_weight / rows.weight_sum
@@ -140,7 +143,7 @@ class KernelSpectrum:
             "dual": {
                 "coefficients": dual,
                 "intercept": intercept,
-                "X_fit": rows.X,
+                "X_fit": rows.X.copy(),
                 "sample_weight": rows.sample_weight,
             },
         }
@@ -185,14 +188,22 @@ def _kernel(terms, degree, first, second):
     return PENALTY_GROWTH * kernel
 
 
+def _pseudo_inverse(kernel):
+    """V diag(1 / s) over the eigenvalues s above the rounding level."""
+    values, vectors = eigh(kernel)
+    kept = values > len(values) * _EPS * max(values[-1], 0.0)
+    return vectors[:, kept] / values[kept]
+
+
 def spread_dual(fitted, X, working_memory):
-    r"""Variance of the fitted value over the noise variance, (n_rows,), for alpha > 0.
+    r"""Variance of the fitted value over the noise variance, (n_rows,).
 
     .. math::
 
         \frac{1}{\sum w} + \frac{k_c(x, x) - k_c(x)' (K_c + \alpha W^{-1})^{-1} k_c(x)}{\alpha}
 
     with the centred kernel :math:`k_c`: the ridge posterior, written in the span of the rows.
+    Without a penalty, :math:`k_c(x)' (K_c^+)^2 k_c(x)` takes the place of the fraction.
     """
     terms, weight = fitted.terms, fitted.dual["sample_weight"]
     trained = _penalised_factors(fitted.basis, fitted.dual["X_fit"])
@@ -201,15 +212,21 @@ def spread_dual(fitted, X, working_memory):
     mean = kernel @ share
     root = np.sqrt(weight)
     weighted = (kernel - mean[:, None] - mean + share @ mean) * np.multiply.outer(root, root)
-    factor = cho_factor(weighted + fitted.alpha * np.eye(len(root)))
+    if fitted.alpha == 0:
+        inverse = _pseudo_inverse(weighted)
+    else:
+        factor = cho_factor(weighted + fitted.alpha * np.eye(len(root)))
     spread = np.empty(X.shape[0])
     for batch, block in _kernel_blocks(fitted, X, working_memory):
+        to_mean = block @ share
+        centred = (block - to_mean[:, None] - mean + share @ mean) * root
+        if fitted.alpha == 0:
+            spread[batch] = np.sum((centred @ inverse) ** 2, axis=1)
+            continue
         values = _penalised_factors(fitted.basis, X[batch])
         own = PENALTY_GROWTH * kernel_diagonal(
             values, fitted.degree, terms.truncation, terms.interaction_only
         )
-        to_mean = block @ share
-        centred = (block - to_mean[:, None] - mean + share @ mean) * root
         explained = np.sum(centred * cho_solve(factor, centred.T).T, axis=1)
         spread[batch] = (own - 2 * to_mean + share @ mean - explained) / fitted.alpha
     return spread + (1.0 / weight.sum() if terms.fit_intercept else 0.0)

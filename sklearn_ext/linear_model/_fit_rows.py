@@ -77,6 +77,11 @@ def _fit(rows, params, truncation):
 
 def _check_settings(params):
     """Refuse settings that contradict each other or the rows."""
-    alphas = params["alphas"]
-    if alphas is not None and not np.all(np.asarray(alphas, dtype=np.float64) > 0):
-        raise ValueError(f"alphas must all be > 0, got {alphas!r}.")
+    if params["alphas"] is None:
+        return
+    alphas = np.asarray(params["alphas"], dtype=np.float64)
+    if alphas.ndim != 1 or alphas.size == 0 or not np.all((alphas > 0) & np.isfinite(alphas)):
+        raise ValueError(
+            "alphas must all be > 0 and finite, in one dimension with at least one value, got "
+            f"{params['alphas']!r}."
+        )

@@ -115,7 +115,7 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
         to 10 times the number of rows (the sum of their weights).
     selection : {"lars", "forward"}, default=None
         None keeps all terms. The others keep the few terms of a sparse polynomial chaos
-        expansion, and with ``degree="auto"`` raise the degree until their error has risen twice.
+        expansion, and with ``degree="auto"`` raise the degree until four in a row did not help.
         They hold all candidate terms (at most 3000) of all rows in memory.
 
         - "lars" orders terms by least-angle regression, refits, and cuts where the corrected
@@ -181,7 +181,8 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
     loo_score_ : float
         Leave-one-out R² (the mean over targets): the R² of predicting every row by the model of
         all other rows, in closed form [3]_, with the columns' bounds held fixed. -inf where some
-        row is supported by no other. Absent where it was not computed (see `compute_loo`).
+        row is supported by no other. With a `selection` the chosen terms are held fixed, so it is
+        too good. Absent where it was not computed (see `compute_loo`).
     noise_variance_ : float or ndarray of shape (n_targets,)
         Weighted residual sum of squares over the residual degrees of freedom; nan without any.
     sobol_indices_ : Bunch
@@ -480,6 +481,7 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
         names : ndarray of shape (n_terms,) of str
             Names in the order of `powers_`.
         """
+        check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)
         return np.array(term_names(self.powers_, names), dtype=object)
 
@@ -502,6 +504,7 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
         """
         if format not in ("text", "sympy"):
             raise ValueError(f"format must be 'text' or 'sympy', got {format!r}.")
+        check_is_fitted(self)
         columns = list(_check_feature_names_in(self, input_features))
         form = monomials_of(self)
         if format == "sympy":
@@ -610,7 +613,7 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
         if fitted.dual is not None:
             return predict_dual(fitted, X, memory)
         if fitted.low is not None:
-            batches = gen_batches(len(X), block_rows(_EXTENDED * len(fitted.low), memory))
+            batches = gen_batches(X.shape[0], block_rows(_EXTENDED * len(fitted.low), memory))
             return predict_extended(fitted.basis, (fitted.coefficients, fitted.low), X, batches)
         return predict_terms(fitted.basis, fitted.reduced, fitted.coefficients, X, memory)
 
@@ -647,8 +650,8 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
 
 
 def _chunk_moments(estimator, X, y, sample_weight):
-    """Moments of one partition, on the worker that holds it; None for no rows."""
-    if len(X) == 0:
+    """Moments of one partition, on the worker that holds it; None for no rows that count."""
+    if len(X) == 0 or (sample_weight is not None and not np.any(sample_weight)):
         return None
     rows = check_chunk(X, y, sample_weight)
     return moments_of(rows, *estimator._streaming_setup(rows.X))

@@ -18,6 +18,7 @@ References
 import warnings
 
 import numpy as np
+from scipy.sparse import issparse
 
 from sklearn_ext.exceptions import PrecisionWarning
 from sklearn_ext.linear_model import _double_double as dd
@@ -88,14 +89,15 @@ def predict_extended(basis, coefficients, X, batches):
         Terms.
     coefficients : pair of ndarray of shape (n_columns, n_outputs)
         Coefficients in double-double.
-    X : ndarray of shape (n_rows, n_features)
+    X : {ndarray, csr_array} of shape (n_rows, n_features)
         Inputs.
     batches : iterable of slice
         Blocks of rows.
     """
     predicted = np.empty((X.shape[0], coefficients[0].shape[1]))
     for batch in batches:
-        values = evaluate_extended(basis, X[batch])
+        block = X[batch].toarray() if issparse(X) else X[batch]
+        values = evaluate_extended(basis, block)
         for output, column in enumerate(zip(coefficients[0].T, coefficients[1].T, strict=True)):
             predicted[batch, output] = _combine(values, column)[0]
     return predicted

@@ -7,7 +7,7 @@ Two ways to order the candidates and to cut the order:
 - forward orthogonal least squares, cut where the K-fold error of ordering and refit together is
   smallest [2]_. The error then knows of the search, which leave-one-out on chosen terms does not.
 
-Both run over growing degrees until the error has risen twice.
+Both run over growing degrees until the error has not fallen for four of them.
 
 References
 ----------
@@ -28,13 +28,17 @@ from sklearn_ext.linear_model._fitted import Fitted
 from sklearn_ext.linear_model._index_sets import downward_closure, find_rows
 from sklearn_ext.linear_model._least_squares import add_to_triangle, fold
 from sklearn_ext.linear_model._primal import solve_moments
-from sklearn_ext.linear_model._rows import Rows, terms as evaluate_terms
+from sklearn_ext.linear_model._rows import Rows
+from sklearn_ext.linear_model._rows import terms as evaluate_terms
 from sklearn_ext.linear_model._streaming import Moments
 
 # Candidates beyond this are not looked at.
 _MOST_CANDIDATES = 3000
-# Degrees may fail to lower the error this often before the search ends.
-_PATIENCE = 2
+# Degrees may fail in a row to lower the error this often before the search ends: interactions
+# enter the narrow index sets at some degrees only.
+_PATIENCE = 4
+# Share of the variance below which an error is not worth more degrees.
+_EXACT = 1e-14
 _N_FOLDS = 5
 # Columns whose part outside the span of the chosen ones is below this share are not chosen.
 _DEPENDENT = 1e-10
@@ -146,16 +150,16 @@ def _orthonormal(column, Q):
 # ---------------------------------------------------------------------------------------------
 
 
-def corrected_loo_errors(design, y, order, Q, n_samples):
+def corrected_loo_errors(design, y, order, Q, share, n_samples):
     r"""Corrected leave-one-out errors of the refits on the first 1, 2, ... columns.
 
     .. math:: \frac{n}{n - k} \Big(1 + \operatorname{tr} (A'A)^{-1}\Big) \sum_i
               \Big(\frac{y_i - \hat y_i}{1 - h_i}\Big)^2
 
-    ([1]_, eq. 30 and 32).
+    ([1]_, eq. 30 and 32); `share` is the share of each row's weight that is left out.
     """
     fitted = np.cumsum(Q * (Q.T @ y), axis=1)
-    room = np.maximum(1.0 - np.cumsum(Q**2, axis=1), _DEPENDENT)
+    room = np.maximum(1.0 - share[:, None] * np.cumsum(Q**2, axis=1), _DEPENDENT)
     errors = np.sum(((y[:, None] - fitted) / room) ** 2, axis=0)
     R = Q.T @ design[order].T
     inverse = solve_triangular(R, np.eye(len(order)))
@@ -204,28 +208,45 @@ class Selection:
     columns: np.ndarray
 
 
-def select_lars(design, y, max_terms, n_samples):
+def select_lars(design, y, max_terms, rows):
     """Select by least-angle regression and corrected leave-one-out: (error, columns)."""
     order, Q = lars_order(design, y, max_terms)
-    errors = corrected_loo_errors(design, y, order, Q, n_samples)
+    share = 1.0 / np.maximum(rows.sample_weight, 1.0)
+    errors = corrected_loo_errors(design, y, order, Q, share, rows.weight_sum)
     best = int(np.argmin(errors))
     return float(errors[best]), order[: best + 1]
 
 
-def select_forward(design, y, max_terms, n_samples):
+def select_forward(design, y, max_terms, rows):
     """Select by forward orthogonal least squares and K-fold errors: (error, columns)."""
-    n_rows = len(y)
-    # An own generator: the same rows get the same folds, whatever else draws numbers.
-    fold = np.random.default_rng(0).permutation(n_rows) % min(_N_FOLDS, n_rows)
-    errors = fold_errors(design, y, fold, max_terms)
+    errors = fold_errors(design, y, assign_folds(rows.X), max_terms)
     best = int(np.argmin(errors))
     return float(errors[best]), forward_order(design, y, best + 1)[0]
+
+
+def assign_folds(X):
+    """Folds of the rows: equal rows share one, and the order of the rows does not matter."""
+    place = _distinct_rows(X)
+    n_distinct = int(place.max()) + 1
+    if n_distinct < 2:
+        raise ValueError(
+            "selection='forward' compares folds of rows and needs at least 2 different rows; got "
+            f"n_samples = {len(X)} with {n_distinct} different."
+        )
+    # An own generator: equal data get equal folds, whatever else draws numbers.
+    fold = np.random.default_rng(0).permutation(n_distinct) % min(_N_FOLDS, n_distinct)
+    return fold[place]
+
+
+def _distinct_rows(X):
+    """Number each row by its values: equal rows have equal numbers."""
+    return np.unique(X, axis=0, return_inverse=True)[1].ravel()
 
 
 _SELECTORS = {"lars": select_lars, "forward": select_forward}
 
 
-def select_columns(design, y, widths, degrees, selection, n_samples):
+def select_columns(design, y, widths, degrees, selection, rows):
     """Select for one target over growing degrees.
 
     Parameters
@@ -238,22 +259,23 @@ def select_columns(design, y, widths, degrees, selection, n_samples):
         Number of leading candidates of each degree.
     selection : {"lars", "forward"}
         Method.
-    n_samples : float
-        Sum of the weights.
+    rows : Rows
+        The rows themselves.
 
     Returns
     -------
     Selection
     """
+    n_distinct = int(_distinct_rows(rows.X).max()) + 1
     best, last, rises = None, np.inf, 0
     for width, degree in zip(widths, degrees, strict=True):
-        max_terms = max(min(width, len(y) // 2), 1)
-        error, columns = _SELECTORS[selection](design[:width], y, max_terms, n_samples)
+        max_terms = max(min(width, n_distinct // 2), 1)
+        error, columns = _SELECTORS[selection](design[:width], y, max_terms, rows)
         if best is None or error < best.error:
             best = Selection(error, degree, columns)
         rises = rises + 1 if error >= last else 0
         last = error
-        if rises == _PATIENCE:
+        if rises == _PATIENCE or error <= _EXACT * (y @ y):
             break
     return best
 
@@ -336,11 +358,9 @@ def _search(rows, terms, selection, degrees):
     design = evaluate_terms(basis, rows.X, _root(rows))[terms.first :]
     widths = [count + 1 - terms.first for count in kept]
     center = rows.target_means() if terms.fit_intercept else 0.0
-    scale = np.sqrt(np.mean((rows.y - center) ** 2, axis=0))
+    scale = np.sqrt(rows.sample_weight @ (rows.y - center) ** 2 / rows.weight_sum)
     targets = (rows.y / np.where(scale > 0, scale, 1.0)) * _root(rows)[:, None]
-    chosen = [
-        select_columns(design, y, widths, degrees, selection, rows.weight_sum) for y in targets.T
-    ]
+    chosen = [select_columns(design, y, widths, degrees, selection, rows) for y in targets.T]
     return terms, basis, design, chosen
 
 

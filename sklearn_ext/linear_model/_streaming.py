@@ -74,7 +74,8 @@ def moments_of(rows, terms, degree, solver):
 
 
 def merge_moments(first, second):
-    """Moments of the rows of both."""
+    """Moments of the rows of both; a ValueError names a setting in which they differ."""
+    _refuse_other_model(first, second)
     bounds = np.stack(
         [
             np.minimum(first.terms.bounds[0], second.terms.bounds[0]),
@@ -88,6 +89,22 @@ def merge_moments(first, second):
         matrix=merge(first.matrix, second.matrix),
         weight_sum=first.weight_sum + second.weight_sum,
     )
+
+
+def _refuse_other_model(first, second):
+    settings = {
+        "degree": [m.degree for m in (first, second)],
+        "solver": [m.solver for m in (first, second)],
+        "basis (sparse rows: always monomial)": [m.terms.family for m in (first, second)],
+    }
+    for name in ("truncation", "interaction_only", "fit_intercept"):
+        settings[name] = [getattr(m.terms, name) for m in (first, second)]
+    for name, (seen, new) in settings.items():
+        if seen != new:
+            raise ValueError(
+                f"Rows of different models cannot be added up: {name} was {seen!r} for the rows "
+                f"seen so far and is {new!r} for these. Start from clone(self)."
+            )
 
 
 def _widened(moments, bounds):
