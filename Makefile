@@ -57,7 +57,7 @@ docs: $(DOCS_STAMP) ## build the HTML documentation
 	@echo "docs/_build/html/index.html"
 
 bench: $(DEV_STAMP) ## run every benchmark (minutes)
-	for script in benchmarks/bench_*.py; do $(VENV)/bin/python "$$script"; done
+	for script in benchmarks/[a-z]*.py; do $(VENV)/bin/python "$$script"; done
 
 clean: ## remove environments, caches and built files
 	rm -rf $(VENV) $(VENV_MIN) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache
