@@ -13,7 +13,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn_ext._validation import (
     Interval,
     StrOptions,
-    _check_feature_names_in,
     _fit_context,
     all_or_nothing,
     check_is_fitted,
@@ -24,12 +23,9 @@ from sklearn_ext.linear_model._dual import predict_dual, spread_dual
 from sklearn_ext.linear_model._fit_rows import fit_rows
 from sklearn_ext.linear_model._fitted import from_plain, to_plain
 from sklearn_ext.linear_model._least_squares import block_rows
-from sklearn_ext.linear_model._monomials import formula_expression, formula_text, term_names
 from sklearn_ext.linear_model._primal import solve_stream
 from sklearn_ext.linear_model._reading import (
-    listed_terms,
-    monomials_of,
-    sobol_indices,
+    ReadablePolynomialMixin,
     warn_of_dependent_terms,
     warn_of_extrapolation,
 )
@@ -66,7 +62,7 @@ def _settings_stream(estimator):
     return True
 
 
-class PolynomialRegressor(RegressorMixin, BaseEstimator):
+class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator):
     r"""Polynomial least squares in an orthogonal basis, with its own model choice.
 
     The model is a polynomial in the columns of X,
@@ -468,79 +464,6 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
         free = n_samples - self._fitted.spent - 1
         return 1.0 - (1.0 - score) * (n_samples - 1) / free if free > 0 else float("nan")
 
-    def get_term_names(self, input_features=None):
-        """Name the raw monomials as PolynomialFeatures does.
-
-        Parameters
-        ----------
-        input_features : array-like of shape (n_features,) of str, default=None
-            Names of the columns. None takes those seen in fit, or x0, x1, ...
-
-        Returns
-        -------
-        names : ndarray of shape (n_terms,) of str
-            Names in the order of `powers_`.
-        """
-        check_is_fitted(self)
-        names = _check_feature_names_in(self, input_features)
-        return np.array(term_names(self.powers_, names), dtype=object)
-
-    def formula(self, precision=4, *, input_features=None, format="text"):
-        """Write the polynomial in raw monomials.
-
-        Parameters
-        ----------
-        precision : int, default=4
-            Significant digits of the text; expressions keep all.
-        input_features : array-like of shape (n_features,) of str, default=None
-            Names of the columns. None takes those seen in fit, or x0, x1, ...
-        format : {"text", "sympy"}, default="text"
-            A str, or a sympy expression in symbols named like the columns.
-
-        Returns
-        -------
-        formula : str or sympy.Expr, or list of these
-            One for each target where y has several columns.
-        """
-        if format not in ("text", "sympy"):
-            raise ValueError(f"format must be 'text' or 'sympy', got {format!r}.")
-        check_is_fitted(self)
-        columns = list(_check_feature_names_in(self, input_features))
-        form = monomials_of(self)
-        if format == "sympy":
-            write = partial(formula_expression, powers=form["powers"], feature_names=columns)
-        else:
-            names = term_names(form["powers"], columns)
-            write = partial(formula_text, names=names, precision=precision)
-        written = [write(c) for c in form["coef"].T]
-        return written[0] if self._single_target else written
-
-    @property
-    def powers_(self):  # numpydoc ignore=GL08
-        return monomials_of(self)["powers"][1:].astype(np.int64)
-
-    @property
-    def coef_(self):  # numpydoc ignore=GL08
-        return self._by_target(monomials_of(self)["coef"][1:])
-
-    @property
-    def intercept_(self):  # numpydoc ignore=GL08
-        constant = monomials_of(self)["coef"][0]
-        return float(constant[0]) if self._single_target else constant
-
-    @property
-    def coef_stderr_(self):  # numpydoc ignore=GL08
-        return self._by_target(self._standard_errors()[1:])
-
-    @property
-    def intercept_stderr_(self):  # numpydoc ignore=GL08
-        constant = self._standard_errors()[0]
-        return float(constant[0]) if self._single_target else constant
-
-    @property
-    def basis_coef_(self):  # numpydoc ignore=GL08
-        return self._by_target(listed_terms(self)[1][1:])
-
     @property
     def loo_score_(self):  # numpydoc ignore=GL08
         check_is_fitted(self)
@@ -550,21 +473,6 @@ class PolynomialRegressor(RegressorMixin, BaseEstimator):
                 "them. Call fit with compute_loo=True."
             )
         return self._fitted.loo
-
-    @property
-    def sobol_indices_(self):  # numpydoc ignore=GL08
-        return sobol_indices(self)
-
-    def _standard_errors(self):
-        """Standard errors of the raw coefficients, (n_terms + 1, n_targets)."""
-        spread = monomials_of(self)["spread"]
-        if spread is None:
-            raise AttributeError("Standard errors need a solver other than 'dual'.")
-        return np.multiply.outer(spread, np.sqrt(self._fitted.noise_variance))
-
-    def _by_target(self, values):
-        """Give (n_terms, n_targets) scikit-learn's shape of coef_."""
-        return values[:, 0] if self._single_target else values.T
 
     def _shaped(self, values):
         """Give (n_rows, n_targets) the shape of y."""

@@ -1,14 +1,21 @@
-"""What a fitted estimator tells: raw coefficients, sensitivity indices, warnings."""
+"""What a fitted estimator tells: raw coefficients, formulas, sensitivity indices, warnings."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import Bunch
 
-from sklearn_ext._validation import check_is_fitted
+from sklearn_ext._validation import _check_feature_names_in, check_is_fitted
 from sklearn_ext.exceptions import ExtrapolationWarning, RankWarning
-from sklearn_ext.linear_model._monomials import monomial_form, term_names, warn_of_cancellation
+from sklearn_ext.linear_model._monomials import (
+    formula_expression,
+    formula_text,
+    monomial_form,
+    term_names,
+    warn_of_cancellation,
+)
 from sklearn_ext.linear_model._polynomial_basis import change_of_basis, make_basis
 from sklearn_ext.linear_model._rows import terms as evaluate_terms
 
@@ -17,6 +24,98 @@ _MOST_MONOMIALS = 100_000
 # Rows may leave the training bounds by this share of the range before predict warns.
 _MARGIN = 0.1
 _MOST_NAMES = 8
+
+
+class ReadablePolynomialMixin:
+    """Raw coefficients, names, formulas and sensitivity indices of a fitted polynomial."""
+
+    def get_term_names(self, input_features=None):
+        """Name the raw monomials as PolynomialFeatures does.
+
+        Parameters
+        ----------
+        input_features : array-like of shape (n_features,) of str, default=None
+            Names of the columns. None takes those seen in fit, or x0, x1, ...
+
+        Returns
+        -------
+        names : ndarray of shape (n_terms,) of str
+            Names in the order of `powers_`.
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        return np.array(term_names(self.powers_, names), dtype=object)
+
+    def formula(self, precision=4, *, input_features=None, format="text"):
+        """Write the polynomial in raw monomials.
+
+        Parameters
+        ----------
+        precision : int, default=4
+            Significant digits of the text; expressions keep all.
+        input_features : array-like of shape (n_features,) of str, default=None
+            Names of the columns. None takes those seen in fit, or x0, x1, ...
+        format : {"text", "sympy"}, default="text"
+            A str, or a sympy expression in symbols named like the columns.
+
+        Returns
+        -------
+        formula : str or sympy.Expr, or list of these
+            One for each target where y has several columns.
+        """
+        if format not in ("text", "sympy"):
+            raise ValueError(f"format must be 'text' or 'sympy', got {format!r}.")
+        check_is_fitted(self)
+        columns = list(_check_feature_names_in(self, input_features))
+        form = monomials_of(self)
+        if format == "sympy":
+            write = partial(formula_expression, powers=form["powers"], feature_names=columns)
+        else:
+            names = term_names(form["powers"], columns)
+            write = partial(formula_text, names=names, precision=precision)
+        written = [write(c) for c in form["coef"].T]
+        return written[0] if self._single_target else written
+
+    @property
+    def powers_(self):  # numpydoc ignore=GL08
+        return monomials_of(self)["powers"][1:].astype(np.int64)
+
+    @property
+    def coef_(self):  # numpydoc ignore=GL08
+        return self._by_target(monomials_of(self)["coef"][1:])
+
+    @property
+    def intercept_(self):  # numpydoc ignore=GL08
+        constant = monomials_of(self)["coef"][0]
+        return float(constant[0]) if self._single_target else constant
+
+    @property
+    def coef_stderr_(self):  # numpydoc ignore=GL08
+        return self._by_target(self._standard_errors()[1:])
+
+    @property
+    def intercept_stderr_(self):  # numpydoc ignore=GL08
+        constant = self._standard_errors()[0]
+        return float(constant[0]) if self._single_target else constant
+
+    @property
+    def basis_coef_(self):  # numpydoc ignore=GL08
+        return self._by_target(listed_terms(self)[1][1:])
+
+    @property
+    def sobol_indices_(self):  # numpydoc ignore=GL08
+        return sobol_indices(self)
+
+    def _standard_errors(self):
+        """Standard errors of the raw coefficients, (n_terms + 1, n_targets)."""
+        spread = monomials_of(self)["spread"]
+        if spread is None:
+            raise AttributeError("Standard errors need a solver other than 'dual'.")
+        return np.multiply.outer(spread, np.sqrt(self._fitted.noise_variance))
+
+    def _by_target(self, values):
+        """Give (n_terms, n_targets) scikit-learn's shape of coef_."""
+        return values[:, 0] if self._single_target else values.T
 
 
 def monomials_of(estimator):
@@ -91,23 +190,29 @@ def sobol_indices(estimator):
 
 
 def warn_of_dependent_terms(estimator):
-    """Name the terms that the training rows cannot tell from others."""
+    """Say which terms the training rows cannot tell from others."""
     fitted = estimator._fitted
-    if fitted.dependent is None or not len(fitted.dependent):
+    if fitted.rank >= fitted.n_terms or fitted.alpha > 0:
         return
-    names = getattr(estimator, "feature_names_in_", None)
-    if names is None:
-        names = [f"x{j}" for j in range(estimator.n_features_in_)]
-    listed = term_names(fitted.dependent[:_MOST_NAMES], names)
-    more = len(fitted.dependent) - len(listed)
+    names = "more terms than rows can tell apart"
+    if fitted.dependent is not None:
+        names = f"these depend on others: {_some_names(estimator, fitted.dependent)}"
     warnings.warn(
-        f"The training rows determine {fitted.rank} of {fitted.n_terms} terms (rank_); these "
-        f"depend on others: {', '.join(listed)}{f' and {more} more' if more else ''}. Of all "
-        "equally good coefficients, those of the smallest norm are taken. Remove constant or "
+        f"The training rows determine {fitted.rank} of {fitted.n_terms} terms (rank_); {names}. Of "
+        "all equally good coefficients, those of the smallest norm are taken. Remove constant or "
         "repeated columns, lower degree, set interaction_only=True, or set alpha > 0.",
         RankWarning,
         stacklevel=4,
     )
+
+
+def _some_names(estimator, powers):
+    columns = getattr(estimator, "feature_names_in_", None)
+    if columns is None:
+        columns = [f"x{j}" for j in range(estimator.n_features_in_)]
+    listed = term_names(powers[:_MOST_NAMES], columns)
+    more = len(powers) - len(listed)
+    return ", ".join(listed) + (f" and {more} more" if more else "")
 
 
 def warn_of_extrapolation(X, bounds):
