@@ -23,12 +23,13 @@ LAYERS = (
     ("_optional", "linear_model._polynomial_basis"),
     (
         "datasets._concrete",
+        "linear_model._moment_gram",
         "linear_model._monomials",
         "linear_model._refinement",
-        "linear_model._rows",
         "linear_model._streaming",
         "linear_model._terms",
     ),
+    ("linear_model._rows",),
     (
         "datasets",
         "linear_model._dask",

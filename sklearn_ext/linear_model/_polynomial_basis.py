@@ -113,6 +113,13 @@ def _monomial(degree):
     return np.stack([np.ones(degree), np.zeros(degree), np.zeros(degree)])
 
 
+def monomial_like(basis):
+    """Return the powers of z on the same maps and multi-indices."""
+    recurrence = np.zeros_like(basis.recurrence)
+    recurrence[0] = 1.0
+    return replace(basis, recurrence=recurrence)
+
+
 _FAMILIES = {"legendre": _legendre, "chebyshev": _chebyshev, "monomial": _monomial}
 
 

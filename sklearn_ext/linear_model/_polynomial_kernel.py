@@ -76,13 +76,13 @@ def _by_power_sums(first, second, degree, interaction_only):
     two = -0.5 * summed(f[0] * f[0], g[0] * g[0])
     if highest > 1:
         two += summed(f[1], g[1])
-    kernel += two + one**2 / 2
+    kernel += two + one * one / 2
     if degree == 2:
         return kernel
     three = summed(f[0] * f[0] * f[0], g[0] * g[0] * g[0]) / 3
     if highest > 1:
         three += summed(f[2], g[2]) - summed(f[0] * f[1], g[0] * g[1])
-    return kernel + three + one * two + one**3 / 6
+    return kernel + three + one * two + one * one * one / 6
 
 
 def _by_recursion(product, n_features, degree, truncation, interaction_only):

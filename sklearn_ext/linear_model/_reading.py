@@ -4,7 +4,6 @@ import warnings
 from functools import partial
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.utils import Bunch
 
 from sklearn_ext._validation import _check_feature_names_in, check_is_fitted
@@ -17,6 +16,7 @@ from sklearn_ext.linear_model._monomials import (
     warn_of_cancellation,
 )
 from sklearn_ext.linear_model._polynomial_basis import change_of_basis, make_basis
+from sklearn_ext.linear_model._rows import column_ranges
 from sklearn_ext.linear_model._rows import terms as evaluate_terms
 
 # More raw monomials than this are not listed: nobody reads them, and a kernel fit never did.
@@ -217,9 +217,7 @@ def _some_names(estimator, powers):
 
 def warn_of_extrapolation(X, bounds):
     """Warn once where rows lie outside the training bounds by more than the margin."""
-    low, high = X.min(axis=0), X.max(axis=0)
-    if issparse(X):
-        low, high = low.toarray().ravel(), high.toarray().ravel()
+    low, high = column_ranges(X)
     reach = _MARGIN * (bounds[:, 1] - bounds[:, 0])
     outside = (low < bounds[:, 0] - reach) | (high > bounds[:, 1] + reach)
     if outside.any():

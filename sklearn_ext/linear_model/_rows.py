@@ -14,11 +14,14 @@ from sklearn_ext.linear_model._least_squares import (
     block_rows,
     fold,
 )
+from sklearn_ext.linear_model._moment_gram import moment_gram, pays
 from sklearn_ext.linear_model._polynomial_basis import (
     evaluate,
     mapped_columns,
     univariate_values,
 )
+
+_RANGE_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,11 @@ class Rows:
         return self.y.shape[1]
 
     @property
+    def weighted(self):
+        """Whether any weight was given."""
+        return self.sample_weight.strides != (0,)
+
+    @property
     def weight_sum(self):
         """Sum of the weights: the number of samples that the rows stand for."""
         return float(self.sample_weight.sum())
@@ -58,8 +66,11 @@ class Rows:
 
     def batches(self, n_columns):
         """Slices of rows whose blocks fit the working memory."""
-        size = block_rows(n_columns + self.n_outputs, self.working_memory)
-        return gen_batches(len(self.y), size)
+        return gen_batches(len(self.y), self.block_size(n_columns))
+
+    def block_size(self, n_columns):
+        """Rows per block of so many terms."""
+        return block_rows(n_columns + self.n_outputs, self.working_memory)
 
     def blocks(self, basis, first=0):
         """Yield weighted blocks ``(n_terms + n_outputs, n_rows)`` in one reused buffer.
@@ -96,6 +107,8 @@ class Rows:
         """Upper triangle of the Gram matrix of [A, Y]."""
         if issparse(self.X):
             return self._sparse_gram(basis, first)
+        if pays(basis, len(self.y)):
+            return np.asfortranarray(moment_gram(self, basis)[first:, first:])
         size = basis.n_columns + self.n_outputs - first
         return fold(self.blocks(basis, first), size, add_to_gram)
 
@@ -111,6 +124,19 @@ class Rows:
             gram[: -self.n_outputs, -self.n_outputs :] += weighted @ y
             gram[-self.n_outputs :, -self.n_outputs :] += y.T @ (weight[:, None] * y)
         return np.asfortranarray(gram[first:, first:])
+
+
+def column_ranges(X):
+    """Smallest and largest value of each column of dense or sparse rows."""
+    if issparse(X):
+        return X.min(axis=0).toarray().ravel(), X.max(axis=0).toarray().ravel()
+    # Transposed blocks: numpy reduces long rows several times faster than short ones.
+    low, high = X[0].copy(), X[0].copy()
+    for batch in gen_batches(len(X), _RANGE_ROWS):
+        block = np.ascontiguousarray(X[batch].T)
+        np.minimum(low, block.min(axis=1), out=low)
+        np.maximum(high, block.max(axis=1), out=high)
+    return low, high
 
 
 def _readable(basis, X):

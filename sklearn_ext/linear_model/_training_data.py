@@ -5,7 +5,7 @@ from scipy.sparse import issparse
 from sklearn import get_config
 
 from sklearn_ext._validation import _check_sample_weight, check_X_y, validate_data
-from sklearn_ext.linear_model._rows import Rows
+from sklearn_ext.linear_model._rows import Rows, column_ranges
 from sklearn_ext.linear_model._terms import Terms
 
 _CHECKS = {
@@ -47,12 +47,15 @@ def check_chunk(X, y, sample_weight):
 
 
 def _rows(X, y, sample_weight):
+    memory = get_config()["working_memory"]
+    y = y.astype(np.float64, copy=False).reshape(len(y), -1)
+    if sample_weight is None:
+        return Rows(X, y, np.broadcast_to(1.0, len(y)), memory)  # ones that take no memory
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    y = y.astype(np.float64).reshape(len(y), -1)
-    if sample_weight is not None and not weight.all():
+    if not weight.all():
         counted = weight > 0
         X, y, weight = X[counted], y[counted], weight[counted]
-    return Rows(X, y, weight, get_config()["working_memory"])
+    return Rows(X, y, weight, memory)
 
 
 def declare_columns(estimator, X):
@@ -87,7 +90,7 @@ def column_bounds(params, X, truncation=None):
         family, largest = "monomial", abs(X).max(axis=0).toarray().ravel().astype(np.float64)
         bounds = np.stack([-largest, largest])
     elif bounds is None:
-        bounds = np.stack([X.min(axis=0), X.max(axis=0)]).astype(np.float64)
+        bounds = np.stack(column_ranges(X)).astype(np.float64)
     return Terms(
         family=family,
         bounds=bounds,
