@@ -11,7 +11,6 @@ from sklearn_ext.linear_model._least_squares import block_rows
 from sklearn_ext.linear_model._model_choice import best_by_leave_one_out
 from sklearn_ext.linear_model._polynomial_kernel import kernel_diagonal, polynomial_kernel
 from sklearn_ext.linear_model._rows import kernel_factors
-from sklearn_ext.linear_model._terms import PENALTY_GROWTH
 
 _EPS = np.finfo(np.float64).eps
 
@@ -23,7 +22,7 @@ def fit_dual(rows, terms, degrees, alphas):
     """
     no_powers = np.zeros((1, terms.bounds.shape[1]), dtype=np.uint8)
     basis = terms.basis(no_powers, degree=max(degrees))
-    factors = _penalised_factors(basis, rows.X)
+    factors = _penalised_factors(basis, terms.penalty_growth, rows.X)
     spectra, errors = [], []
     for degree in degrees:
         kernel = _kernel(terms, degree, factors, factors)
@@ -81,7 +80,9 @@ class KernelSpectrum:
             # null space, so that the rest of the null space can be told from it.
             lifted = float(np.trace(weighted)) or 1.0
             weighted += lifted * np.multiply.outer(np.sqrt(share), np.sqrt(share))
-        values, vectors = eigh(weighted, overwrite_a=True)
+        # The fastest driver; older LAPACK wrappers refuse it a single row.
+        driver = "evd" if len(root) > 1 else "ev"
+        values, vectors = eigh(weighted, driver=driver, overwrite_a=True)
         return cls(
             values=np.maximum(values, 0.0),
             vectors=vectors,
@@ -102,21 +103,22 @@ class KernelSpectrum:
 
     def leave_one_out_errors(self, alphas):
         """Sums of squared deleted residuals (n_alphas, n_outputs)."""
-        squared = self.vectors**2
+        alphas = np.asarray(alphas, dtype=np.float64)
+        inverses = self.inverse(alphas[:, None]).T  # (n_rows, n_alphas)
+        # Residual and 1 - leverage, both divided by alpha: sound for alpha = 0 as well.
+        room = self.vectors**2 @ inverses
+        room -= np.multiply.outer(self.constant, self._lifted_inverse(alphas))
+        stays = np.multiply.outer(1.0 - self.left_out, 1.0 / np.maximum(alphas, self.floor))
+        room = stays + self.left_out[:, None] * room
         errors = np.empty((len(alphas), self.targets.shape[1]))
-        for error, alpha in zip(errors, alphas, strict=True):
-            inverse = self.inverse(alpha)
-            # Residual and 1 - leverage, both divided by alpha: sound for alpha = 0 as well.
-            room = squared @ inverse - self.constant * self._lifted_inverse(alpha)
-            residual = self.vectors @ (inverse[:, None] * self.targets)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                stays = (1.0 - self.left_out) / max(alpha, self.floor)
-                room = stays + self.left_out * room
-                error[:] = np.sum((residual / room[:, None]) ** 2, axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for error, target in zip(errors.T, self.targets.T, strict=True):
+                residual = self.vectors @ (inverses * target[:, None])
+                error[:] = np.sum((residual / room) ** 2, axis=0)
         return np.where(np.isnan(errors), np.inf, errors)
 
     def _lifted_inverse(self, alpha):
-        return 1.0 / (self.lifted + alpha) if self.lifted else 0.0
+        return 1.0 / (self.lifted + alpha) if self.lifted else 0.0 * alpha
 
     def solve(self, kernel, rows, alpha):
         """Solve for the dual coefficients under one penalty."""
@@ -169,23 +171,23 @@ def predict_dual(fitted, X, working_memory):
 
 def _kernel_blocks(fitted, X, working_memory):
     """Yield slices of rows and their kernel (n_rows, n_fit) with the training rows."""
-    trained = _penalised_factors(fitted.basis, fitted.dual["X_fit"])
+    trained = _penalised_factors(fitted.basis, fitted.terms.penalty_growth, fitted.dual["X_fit"])
     size = block_rows(4 * fitted.dual["X_fit"].shape[0], working_memory)
     for batch in gen_batches(X.shape[0], size):
-        factors = _penalised_factors(fitted.basis, X[batch])
+        factors = _penalised_factors(fitted.basis, fitted.terms.penalty_growth, X[batch])
         yield batch, _kernel(fitted.terms, fitted.degree, factors, trained)
 
 
-def _penalised_factors(basis, X):
+def _penalised_factors(basis, growth, X):
     """Univariate values p_k divided by the root of their share of the penalty."""
     factors = kernel_factors(basis, X)
-    return [factor * PENALTY_GROWTH ** (-k / 2) for k, factor in enumerate(factors, start=1)]
+    return [factor * growth ** (-k / 2) for k, factor in enumerate(factors, start=1)]
 
 
 def _kernel(terms, degree, first, second):
-    """Kernel A P^-1 A' between rows; the factors' shares leave 4 ** -1 too much."""
+    """Kernel A P^-1 A' between rows; the factors' shares hold the growth once too often."""
     kernel = polynomial_kernel(first, second, degree, terms.truncation, terms.interaction_only)
-    return PENALTY_GROWTH * kernel
+    return terms.penalty_growth * kernel
 
 
 def _pseudo_inverse(kernel):
@@ -206,7 +208,7 @@ def spread_dual(fitted, X, working_memory):
     Without a penalty, :math:`k_c(x)' (K_c^+)^2 k_c(x)` takes the place of the fraction.
     """
     terms, weight = fitted.terms, fitted.dual["sample_weight"]
-    trained = _penalised_factors(fitted.basis, fitted.dual["X_fit"])
+    trained = _penalised_factors(fitted.basis, fitted.terms.penalty_growth, fitted.dual["X_fit"])
     kernel = _kernel(terms, fitted.degree, trained, trained)
     share = weight / weight.sum() if terms.fit_intercept else np.zeros_like(weight)
     mean = kernel @ share
@@ -223,8 +225,8 @@ def spread_dual(fitted, X, working_memory):
         if fitted.alpha == 0:
             spread[batch] = np.sum((centred @ inverse) ** 2, axis=1)
             continue
-        values = _penalised_factors(fitted.basis, X[batch])
-        own = PENALTY_GROWTH * kernel_diagonal(
+        values = _penalised_factors(fitted.basis, fitted.terms.penalty_growth, X[batch])
+        own = terms.penalty_growth * kernel_diagonal(
             values, fitted.degree, terms.truncation, terms.interaction_only
         )
         explained = np.sum(centred * cho_solve(factor, centred.T).T, axis=1)

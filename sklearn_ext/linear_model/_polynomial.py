@@ -68,10 +68,10 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
     The model is a polynomial in the columns of X,
 
     .. math:: f(x) = \sum_{a \in A} c_a \prod_j p_{a_j}(z_j), \qquad
-              \min_c \sum_i w_i (y_i - f(x_i))^2 + \alpha \sum_{a \ne 0} 4^{|a| - 1} c_a^2 ,
+              \min_c \sum_i w_i (y_i - f(x_i))^2 + \alpha \sum_{a \ne 0} g^{|a| - 1} c_a^2 ,
 
-    where every column is mapped to z in [-1, 1] by its training range and the p_k are orthonormal
-    polynomials. It is the same model as a pipeline of
+    where every column is mapped to z in [-1, 1] by its training range, the p_k are orthonormal
+    polynomials and g = max(4, (n_features + 1) / 2). It is the same model as a pipeline of
     :class:`~sklearn.preprocessing.PolynomialFeatures` and
     :class:`~sklearn.linear_model.LinearRegression`, but no digits are lost to powers of raw
     columns, the expanded table is never held in memory, degree and penalty can be chosen by exact
@@ -103,8 +103,9 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
         smallest and largest training value.
     alpha : float or "auto", default=0.0
         Ridge penalty on the coefficients of the orthonormal basis, in [0, inf). The constant is
-        free, and the penalty quadruples with each total degree: smooth functions have
-        coefficients that fall about geometrically. "auto" takes the one of `alphas` with the
+        free, and the penalty grows g-fold with each total degree: smooth functions have
+        coefficients that fall about geometrically, and many columns have many more terms of
+        each higher degree. "auto" takes the one of `alphas` with the
         largest leave-one-out R².
     alphas : array-like of shape (n_alphas,), default=None
         Penalties, > 0, that ``alpha="auto"`` chooses from. None stands for 19 values from 1e-8

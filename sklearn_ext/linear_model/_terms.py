@@ -7,8 +7,8 @@ import numpy as np
 from sklearn_ext.linear_model._index_sets import count_terms, hyperbolic_powers
 from sklearn_ext.linear_model._polynomial_basis import make_basis
 
-# Growth of the penalty from one total degree to the next.
-PENALTY_GROWTH = 4.0
+# Least growth of the penalty from one total degree to the next: coefficients that halve.
+_LEAST_GROWTH = 4.0
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,21 @@ class Terms:
             self.family, self.bounds, powers, degree=degree, fit_intercept=self.fit_intercept
         )
 
-    def penalty(self, powers):
-        """Weight of each term in the penalty: 4 ** (total degree - 1), 0 for the constant.
+    @property
+    def penalty_growth(self):
+        """Growth of the penalty from one total degree to the next.
 
-        Coefficients of a smooth function fall geometrically with the degree; this is the prior
-        that they halve from one degree to the next.
+        Coefficients of a smooth function fall geometrically with the degree; 4 is the prior that
+        they halve. With many columns there are (d + 1) / 2 times as many terms of degree 2 as
+        of degree 1: the growth is at least that, or the higher degrees would be given more
+        variance all together than the lower ones.
         """
+        return max(_LEAST_GROWTH, (self.bounds.shape[1] + 1) / 2)
+
+    def penalty(self, powers):
+        """Weight of each term in the penalty: growth ** (total degree - 1), 0 for the constant."""
         total = powers.sum(axis=1, dtype=np.float64)
-        return np.where(total > 0, PENALTY_GROWTH ** (total - 1), 0.0)
+        return np.where(total > 0, self.penalty_growth ** (total - 1), 0.0)
 
     @property
     def first(self):

@@ -50,12 +50,17 @@ def _rows(X, y, sample_weight):
     memory = get_config()["working_memory"]
     y = y.astype(np.float64, copy=False).reshape(len(y), -1)
     if sample_weight is None:
-        return Rows(X, y, np.broadcast_to(1.0, len(y)), memory)  # ones that take no memory
+        return Rows(X, y, _ones(len(y)), memory)
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not weight.all():
         counted = weight > 0
         X, y, weight = X[counted], y[counted], weight[counted]
-    return Rows(X, y, weight, memory)
+    return Rows(X, y, _ones(len(y)) if (weight == 1).all() else weight, memory)
+
+
+def _ones(n_rows):
+    """Ones that take no memory."""
+    return np.broadcast_to(1.0, n_rows)
 
 
 def declare_columns(estimator, X):

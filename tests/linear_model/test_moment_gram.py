@@ -36,7 +36,7 @@ def test_equals_the_explicit_products(family, fit_intercept, weighted, n_feature
     )
 
 
-@pytest.mark.parametrize(("n_features", "degree"), [(8, 2), (10, 3), (5, 4)])
+@pytest.mark.parametrize(("n_features", "degree"), [(10, 3), (5, 4)])
 def test_moments_are_fewer_than_entries(n_features, degree):
     plan = moment_plan(n_features, degree)
     n_terms = count_terms(n_features, degree) + 1
