@@ -38,7 +38,7 @@ LAYERS = (
         "linear_model._training_data",
     ),
     ("linear_model._dual", "linear_model._primal"),
-    ("linear_model._sparse_chaos",),
+    ("linear_model._prediction", "linear_model._sparse_chaos"),
     ("linear_model._fit_rows",),
     ("linear_model._polynomial",),
     ("linear_model",),

@@ -7,7 +7,6 @@ import numpy as np
 from scipy.special import stdtrit
 from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import gen_batches
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_ext._validation import (
@@ -19,18 +18,15 @@ from sklearn_ext._validation import (
     validate_data,
 )
 from sklearn_ext.linear_model._dask import is_dask, reduce_partitions
-from sklearn_ext.linear_model._dual import predict_dual, spread_dual
 from sklearn_ext.linear_model._fit_rows import fit_rows
 from sklearn_ext.linear_model._fitted import from_plain, to_plain
-from sklearn_ext.linear_model._least_squares import block_rows
+from sklearn_ext.linear_model._prediction import continued, predicted_values, variance_factors
 from sklearn_ext.linear_model._primal import solve_stream
 from sklearn_ext.linear_model._reading import (
     ReadablePolynomialMixin,
     warn_of_dependent_terms,
     warn_of_extrapolation,
 )
-from sklearn_ext.linear_model._refinement import predict_extended
-from sklearn_ext.linear_model._rows import predict_terms, spread_terms
 from sklearn_ext.linear_model._streaming import merge_moments, moments_of
 from sklearn_ext.linear_model._training_data import (
     check_chunk,
@@ -38,9 +34,6 @@ from sklearn_ext.linear_model._training_data import (
     column_bounds,
     declare_columns,
 )
-
-# Arrays of the size of a block that double-double arithmetic holds at a time.
-_EXTENDED = 12
 
 
 def _settings_stream(estimator):
@@ -137,6 +130,11 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
           for large ones; without a penalty it gives up an ill-conditioned basis for polynomials
           that are orthonormal on the training columns (``basis_ == "empirical"``), and refines
           where that does not help enough.
+    extrapolation : {"polynomial", "linear"}, default="polynomial"
+        What `predict` does with a value outside `bounds_`. "polynomial" evaluates the polynomial,
+        which grows like its highest power. "linear" continues every univariate polynomial along
+        its tangent at the end of the range: the same model inside, far milder outside. Wise for
+        heavy-tailed columns, whose new rows will leave the range.
     compute_loo : bool or "auto", default="auto"
         Whether to compute `loo_score_` where nothing has to be chosen. It costs a second pass
         over the rows; "auto" takes it where ``n_samples * n_terms**2`` is at most 1e9.
@@ -209,7 +207,9 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
     (to compare fits on different samples), give `bounds`.
 
     ``predict`` warns with :class:`~sklearn_ext.exceptions.ExtrapolationWarning` where a row lies
-    outside `bounds_` by more than 10 % of the range: polynomials grow fast there.
+    outside `bounds_` by more than 10 % of the range: polynomials grow fast there. With
+    ``extrapolation="linear"`` it does not warn; the raw monomials describe the model inside
+    `bounds_` only.
 
     References
     ----------
@@ -252,6 +252,7 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
         "selection": [StrOptions({"lars", "forward"}), None],
         "fit_intercept": ["boolean"],
         "solver": [StrOptions({"auto", "cholesky", "qr", "dual", "refined"})],
+        "extrapolation": [StrOptions({"polynomial", "linear"})],
         "compute_loo": ["boolean", StrOptions({"auto"})],
     }
 
@@ -269,6 +270,7 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
         selection=None,
         fit_intercept=True,
         solver="auto",
+        extrapolation="polynomial",
         compute_loo="auto",
     ):
         self.degree = degree
@@ -282,6 +284,7 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
         self.selection = selection
         self.fit_intercept = fit_intercept
         self.solver = solver
+        self.extrapolation = extrapolation
         self.compute_loo = compute_loo
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -385,7 +388,7 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
             If the model leaves no residual degree of freedom to estimate the noise from.
         """
         X, dtype = self._check_new(X)
-        predicted = self._shaped(self._evaluate(X)).astype(dtype, copy=False)
+        predicted = self._shaped(self._evaluate(predicted_values, X)).astype(dtype, copy=False)
         if not return_std:
             return predicted
         return predicted, self._shaped(self._deviation(X)).astype(dtype, copy=False)
@@ -514,31 +517,26 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
         """Validate rows to predict; also the dtype of the predictions."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        warn_of_extrapolation(X, self.bounds_)
+        if self.extrapolation == "polynomial":
+            warn_of_extrapolation(X, self.bounds_)
         return X, X.dtype
 
-    def _evaluate(self, X):
-        fitted, memory = self._fitted, get_config()["working_memory"]
-        if fitted.dual is not None:
-            return predict_dual(fitted, X, memory)
-        if fitted.low is not None:
-            batches = gen_batches(X.shape[0], block_rows(_EXTENDED * len(fitted.low), memory))
-            return predict_extended(fitted.basis, (fitted.coefficients, fitted.low), X, batches)
-        return predict_terms(fitted.basis, fitted.reduced, fitted.coefficients, X, memory)
+    def _evaluate(self, function, X):
+        """Call one of the functions of `_prediction` with the chosen extrapolation."""
+        arguments = self._fitted, X, get_config()["working_memory"]
+        if self.extrapolation == "linear":
+            return continued(function, *arguments)
+        return function(*arguments)
 
     def _deviation(self, X):
         """Standard deviation of new observations, (n_rows, n_targets)."""
-        fitted, memory = self._fitted, get_config()["working_memory"]
-        if not np.all(np.isfinite(fitted.noise_variance)):
+        noise = self._fitted.noise_variance
+        if not np.all(np.isfinite(noise)):
             raise ValueError(
                 f"return_std needs residual degrees of freedom, but the model has {self.rank_} "
                 "terms of full weight for as many samples. Lower degree, set alpha > 0 or add rows."
             )
-        if fitted.dual is not None:
-            spread = spread_dual(fitted, X, memory)
-        else:
-            spread = spread_terms(fitted.basis, fitted.root, X, memory)
-        return np.sqrt(np.multiply.outer(1.0 + spread, fitted.noise_variance))
+        return np.sqrt(np.multiply.outer(1.0 + self._evaluate(variance_factors, X), noise))
 
     def __getstate__(self):
         state = super().__getstate__().copy()

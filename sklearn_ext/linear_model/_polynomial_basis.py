@@ -37,6 +37,8 @@ class PolynomialBasis:
         Multi-indices with the constant first.
     plan : ndarray of shape (n_steps, 5)
         See :func:`~sklearn_ext.linear_model._index_sets.product_plan`.
+    continued : bool
+        Whether each p_k goes on outside [-1, 1] as its tangent at the end.
     """
 
     center: np.ndarray
@@ -44,6 +46,7 @@ class PolynomialBasis:
     recurrence: np.ndarray
     powers: np.ndarray
     plan: np.ndarray
+    continued: bool = False
 
     @property
     def n_columns(self):
@@ -200,6 +203,14 @@ def univariate_values(basis, z):
     -------
     ndarray of shape (degree, n_features, n_rows)
     """
+    if basis.continued:
+        inside = np.clip(z, -1.0, 1.0)
+        values = _recurrence_values(basis, inside)
+        return values + _recurrence_slopes(basis, inside, values) * (z - inside)
+    return _recurrence_values(basis, z)
+
+
+def _recurrence_values(basis, z):
     slope, shift, back = basis.recurrence[..., None]  # each (n_features, degree, 1)
     values = np.empty((basis.recurrence.shape[2], *z.shape))
     for k, value in enumerate(values):
@@ -213,6 +224,18 @@ def univariate_values(basis, z):
         elif k == 1:
             value -= back[:, k]
     return values
+
+
+def _recurrence_slopes(basis, z, values):
+    """Derivatives of p_1 .. p_degree with respect to z, from their values."""
+    slope, shift, back = np.moveaxis(basis.recurrence, 2, 1)[..., None]
+    slopes = np.empty_like(values)
+    before, now, value = np.zeros_like(z), np.zeros_like(z), np.ones_like(z)
+    for k in range(len(values)):
+        grown = (slope[k] * z + shift[k]) * now + slope[k] * value - back[k] * before
+        slopes[k] = grown
+        before, now, value = now, grown, values[k]
+    return slopes
 
 
 def evaluate(basis, z, root=1.0, out=None):

@@ -139,6 +139,15 @@ def column_ranges(X):
     return low, high
 
 
+def rows_outside(X, bounds):
+    """Rows with a value outside bounds (n_features, 2): ndarray of shape (n_rows,), bool."""
+    outside = np.zeros(X.shape[0], dtype=bool)
+    for batch in gen_batches(X.shape[0], _RANGE_ROWS):
+        block = X[batch].toarray() if issparse(X) else X[batch]
+        outside[batch] = ((block < bounds[:, 0]) | (block > bounds[:, 1])).any(axis=1)
+    return outside
+
+
 def _readable(basis, X):
     """Sparse rows as dense ones where 0 is not 0 in the basis: it was fitted on dense rows."""
     keeps_zeros = not basis.center.any() and not basis.recurrence[1:].any()
@@ -200,6 +209,9 @@ def predict_terms(basis, reduced, coefficients, X, working_memory):
     """
     predicted = np.empty((X.shape[0], coefficients.shape[1]))
     for batch in gen_batches(X.shape[0], block_rows(basis.n_columns, working_memory)):
+        if basis.continued:
+            predicted[batch] = terms(basis, X[batch]).T @ coefficients
+            continue
         block = _readable(basis, X[batch])
         if issparse(block):
             predicted[batch] = sparse_terms(basis, block) @ coefficients
