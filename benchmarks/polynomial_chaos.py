@@ -7,7 +7,9 @@ runs at several hand-picked settings, and the one of the smallest median error o
 counts. The other peers: PolynomialFeatures(3) + LassoCV, a Gaussian process with one length scale
 a column, HistGradientBoostingRegressor.
 
-Last run:
+Last run: 2026-11-22, 2 cores AMD EPYC, one thread.
+forward at most OpenTURNS' best on 6 of 6 functions, lars on 3; the Gaussian process is better
+than forward on Borehole with 100 rows and Wing weight.
 """
 
 import statistics

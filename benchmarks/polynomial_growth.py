@@ -4,7 +4,8 @@ Measured: seconds of ``partial_fit`` a million rows and the peak memory of the w
 each n in a process of its own, chunks drawn on the fly and their drawing not counted. For
 comparison, what the expanded table alone would take.
 
-Last run:
+Last run: 2026-11-22, 2 cores AMD EPYC, one thread.
+0.59 s (qr) and 0.22 s (cholesky) a million rows at 10,000,000, peak 207 MiB at 1e6 and 1e7.
 """
 
 import warnings

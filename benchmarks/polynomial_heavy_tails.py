@@ -8,7 +8,8 @@ The reference solves the normal equations of the float64 data in integers: power
 columns with 320 bits after the point, exact sums, then Cholesky in 640 bits. Nothing of it comes
 from sklearn_ext. With 640 and 1,280 bits its predictions are the same float64 numbers.
 
-Last run:
+Last run: 2026-11-22, 2 cores AMD EPYC, one thread.
+auto at most 1.2e-14 standard deviations; the pipelines 0.7 to 280.
 """
 
 import itertools

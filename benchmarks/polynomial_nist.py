@@ -5,7 +5,9 @@ a set and capped at 15, and the seconds for all 11 sets. scikit-learn's coeffici
 StandardScaler are mapped back to the raw column by exact rational arithmetic, so that no digit is
 lost on that way.
 
-Last run:
+Last run: 2026-11-22, 2 cores AMD EPYC, one thread.
+refined 13.2 digits or more, auto 8.7, standard errors 13.8; PolynomialFeatures +
+LinearRegression 0.0 to 0.2 on 7 of 11.
 """
 
 import warnings

@@ -5,7 +5,9 @@ and R² on the training rows, for ``make_pipeline(StandardScaler(), PolynomialFe
 include_bias=False), LinearRegression())`` and the same with ``Ridge()``. Ratios are peer over
 ours: above 1 is faster or smaller than the peer.
 
-Last run:
+Last run: 2026-11-22, 2 cores AMD EPYC, one thread.
+1,000,000 x 5: fit 18.9 and 5.1 times, predict 7.3 and 7.4 times, memory 777 and 515 times
+(LinearRegression and Ridge); 200,000 x 10: 23.6 and 5.4, 11.2 and 11.0, 239 and 160.
 """
 
 import numpy as np

@@ -6,7 +6,8 @@ and of ``make_pipeline(StandardScaler(), PolynomialFeatures(2 or 3), RidgeCV(np.
 fit. The margin is ours minus the better of the two without, the second margin ours minus the
 best of all four. Cubic pipelines of more than 3000 terms (deliveries) are left out, shown as -inf.
 
-Last run:
+Last run: 2026-11-22, 2 cores AMD EPYC, one thread.
+ours ahead of the better pipeline on all 12, by 0.0001 (bike, energy) to 0.176 (kin8nm).
 """
 
 import statistics

@@ -68,21 +68,35 @@ def _by_power_sums(first, second, degree, interaction_only):
         return product if isinstance(product, np.ndarray) else product.toarray()
 
     highest = 1 if interaction_only else degree
-    f, g = [*first[:highest], *[None] * 3], [*second[:highest], *[None] * 3]
-    one = summed(f[0], g[0])
+    f = _power_products(first[:highest], degree)
+    # The same object twice lets the matrix product do half the work.
+    g = f if first is second else _power_products(second[:highest], degree)
+    one = summed(f["1"], g["1"])
     kernel = one.copy()
     if degree == 1:
         return kernel
-    two = -0.5 * summed(f[0] * f[0], g[0] * g[0])
+    two = -0.5 * summed(f["11"], g["11"])
     if highest > 1:
-        two += summed(f[1], g[1])
+        two += summed(f["2"], g["2"])
     kernel += two + one * one / 2
     if degree == 2:
         return kernel
-    three = summed(f[0] * f[0] * f[0], g[0] * g[0] * g[0]) / 3
+    three = summed(f["111"], g["111"]) / 3
     if highest > 1:
-        three += summed(f[2], g[2]) - summed(f[0] * f[1], g[0] * g[1])
+        three += summed(f["3"], g["3"]) - summed(f["12"], g["12"])
     return kernel + three + one * two + one * one * one / 6
+
+
+def _power_products(values, degree):
+    """Products of a column's p_k that occur in the power sums: "12" is p_1 p_2."""
+    products = {str(k): value for k, value in enumerate(values, start=1)}
+    if degree > 1:
+        products["11"] = products["1"] * products["1"]
+    if degree > 2:
+        products["111"] = products["11"] * products["1"]
+        if "2" in products:
+            products["12"] = products["1"] * products["2"]
+    return products
 
 
 def _by_recursion(product, n_features, degree, truncation, interaction_only):
