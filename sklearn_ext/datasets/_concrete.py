@@ -73,7 +73,7 @@ def load_concrete(*, return_X_y=False, as_frame=False):
     data: Any = table[:, :-1]
     target: Any = table[:, -1]
     if as_frame:
-        pandas = import_optional("pandas", extra="test", purpose="load data as a frame")
+        pandas = import_optional("pandas", extra="pandas", purpose="Loading data as a frame")
         data = pandas.DataFrame(data, columns=names)
         target = pandas.Series(target, name=target_name)
     if return_X_y:

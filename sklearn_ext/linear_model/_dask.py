@@ -33,7 +33,7 @@ def reduce_partitions(chunk_moments, X, y, sample_weight=None):
     Moments
         The only thing that reaches the client.
     """
-    dask = import_optional("dask", extra="dask", purpose="fit dask collections")
+    dask = import_optional("dask", extra="dask", purpose="Fitting dask collections")
     parts = [_partitions(X, X)] + [_partitions(c, X) for c in (y, sample_weight)]
     leaf = dask.delayed(chunk_moments, pure=False)
     level = [leaf(*part) for part in zip(*parts, strict=True)]

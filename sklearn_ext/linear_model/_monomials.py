@@ -115,7 +115,7 @@ def formula_text(coefficients, names, precision, target="y"):
 
 def formula_expression(coefficients, powers, feature_names):
     """Write the polynomial as a sympy expression in symbols named like the columns."""
-    sympy = import_optional("sympy", extra="symbolic", purpose="write formulas as expressions")
+    sympy = import_optional("sympy", extra="symbolic", purpose="Writing formulas as expressions")
     symbols = [sympy.Symbol(name) for name in feature_names]
     monomials = (
         sympy.Mul(*(s ** int(k) for s, k in zip(symbols, row, strict=True) if k)) for row in powers
