@@ -130,11 +130,12 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
           for large ones; without a penalty it gives up an ill-conditioned basis for polynomials
           that are orthonormal on the training columns (``basis_ == "empirical"``), and refines
           where that does not help enough.
-    extrapolation : {"polynomial", "linear"}, default="polynomial"
+    extrapolation : {"auto", "polynomial", "linear"}, default="auto"
         What `predict` does with a value outside `bounds_`. "polynomial" evaluates the polynomial,
         which grows like its highest power. "linear" continues every univariate polynomial along
-        its tangent at the end of the range: the same model inside, far milder outside. Wise for
-        heavy-tailed columns, whose new rows will leave the range.
+        its tangent at the end of the range: the same model inside, far milder outside. "auto" is
+        "linear" where degree and alpha are both "auto", a choice that never saw such values, and
+        "polynomial" otherwise.
     compute_loo : bool or "auto", default="auto"
         Whether to compute `loo_score_` where nothing has to be chosen. It costs a second pass
         over the rows; "auto" takes it where ``n_samples * n_terms**2`` is at most 1e9.
@@ -207,9 +208,9 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
     (to compare fits on different samples), give `bounds`.
 
     ``predict`` warns with :class:`~sklearn_ext.exceptions.ExtrapolationWarning` where a row lies
-    outside `bounds_` by more than 10 % of the range: polynomials grow fast there. With
-    ``extrapolation="linear"`` it does not warn; the raw monomials describe the model inside
-    `bounds_` only.
+    outside `bounds_` by more than 10 % of the range: polynomials grow fast there. Where tangents
+    go on instead (see `extrapolation`) it does not warn, and the raw monomials describe the model
+    inside `bounds_` only.
 
     References
     ----------
@@ -252,7 +253,7 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
         "selection": [StrOptions({"lars", "forward"}), None],
         "fit_intercept": ["boolean"],
         "solver": [StrOptions({"auto", "cholesky", "qr", "dual", "refined"})],
-        "extrapolation": [StrOptions({"polynomial", "linear"})],
+        "extrapolation": [StrOptions({"auto", "polynomial", "linear"})],
         "compute_loo": ["boolean", StrOptions({"auto"})],
     }
 
@@ -270,7 +271,7 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
         selection=None,
         fit_intercept=True,
         solver="auto",
-        extrapolation="polynomial",
+        extrapolation="auto",
         compute_loo="auto",
     ):
         self.degree = degree
@@ -517,14 +518,20 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
         """Validate rows to predict; also the dtype of the predictions."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        if self.extrapolation == "polynomial":
+        if not self._goes_on_linearly():
             warn_of_extrapolation(X, self.bounds_)
         return X, X.dtype
+
+    def _goes_on_linearly(self):
+        """Whether polynomials go on as tangents outside the bounds."""
+        if self.extrapolation == "auto":
+            return self.degree == "auto" and self.alpha == "auto"
+        return self.extrapolation == "linear"
 
     def _evaluate(self, function, X):
         """Call one of the functions of `_prediction` with the chosen extrapolation."""
         arguments = self._fitted, X, get_config()["working_memory"]
-        if self.extrapolation == "linear":
+        if self._goes_on_linearly():
             return continued(function, *arguments)
         return function(*arguments)
 

@@ -73,3 +73,18 @@ def test_milder_than_the_polynomial_and_without_a_warning():
         steep = np.abs(model.predict(far)).max()
     mild = PolynomialRegressor(5, extrapolation="linear").fit(X, y).predict(far)
     assert np.abs(mild).max() < 1e-3 * steep
+
+
+@pytest.mark.parametrize(
+    ("settings", "tangents"),
+    [({"degree": "auto", "alpha": "auto"}, True), ({"degree": "auto"}, False), ({}, False)],
+    ids=str,
+)
+def test_only_the_fully_automatic_model_goes_on_along_tangents_unasked(settings, tangents):
+    X, y = sample()
+    far = X + 0.1  # outside, but within the margin of the warning
+    model = PolynomialRegressor(max_degree=4, **settings).fit(X, y)
+    chosen = clone(model).set_params(extrapolation="linear" if tangents else "polynomial")
+    other = clone(model).set_params(extrapolation="polynomial" if tangents else "linear")
+    np.testing.assert_array_equal(model.predict(far), chosen.fit(X, y).predict(far))
+    assert np.abs(model.predict(far) - other.fit(X, y).predict(far)).max() > 0
