@@ -75,7 +75,8 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
     degree : int or "auto", default=2
         Highest degree, from 1 to 255. "auto" takes the degree from 1 to `max_degree` of the
         largest leave-one-out R². It only looks at degrees that have fewer terms than there are
-        rows (any number of terms with a penalty) and that take up to about half a minute.
+        rows (any number with a penalty), beyond degree 2 at most 2000 terms, and that cost
+        seconds rather than minutes.
     max_degree : int, default=None
         Highest degree that ``degree="auto"`` looks at. None stands for 10; with a `selection`,
         for 25.
@@ -90,7 +91,7 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
         Univariate polynomials in z. Without a penalty the choice changes nothing but rounding.
         With one, it decides what is penalised; "legendre" penalises the variance that each term
         adds for uniform inputs. Sparse X is always expanded in "monomial" with
-        z = x / max|x|, so that zeros stay zeros.
+        z = x / max|x|, so that zeros stay zeros; `bounds` is not used then.
     bounds : array-like of shape (n_features, 2) or (2,), default=None
         Ranges of the columns that are mapped to [-1, 1], in the columns' units. None takes the
         smallest and largest training value.
