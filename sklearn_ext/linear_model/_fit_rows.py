@@ -16,8 +16,8 @@ from sklearn_ext.linear_model._sparse_chaos import fit_sparse
 from sklearn_ext.linear_model._training_data import column_bounds
 
 _TRUNCATIONS = (1.0, 0.75, 0.5)
-# What max_degree=None stands for, with all terms and with a selection of them.
-_MAX_DEGREE, _MAX_SELECTED_DEGREE = 10, 25
+# What max_degree=None stands for: the second where terms are few, selected or of one column.
+_MAX_DEGREE, _MAX_LONG_DEGREE = 10, 25
 
 
 def fit_rows(rows, params):
@@ -48,19 +48,19 @@ def _fit_selected(rows, params, truncations):
     alphas = penalty_grid(params["alpha"], params["alphas"], rows.weight_sum)
     degrees = [params["degree"]]
     if degrees == ["auto"]:
-        degrees = list(range(1, (params["max_degree"] or _MAX_SELECTED_DEGREE) + 1))
+        degrees = list(range(1, (params["max_degree"] or _MAX_LONG_DEGREE) + 1))
     return fit_sparse(rows, candidates, params["selection"], degrees, alphas)
 
 
 def _fit(rows, params, truncation):
     """Fit one family of index sets."""
     terms = column_bounds(params, rows.X, truncation)
-    alphas = penalty_grid(params["alpha"], params["alphas"], rows.weight_sum)
     n_rows, degrees = len(rows.y), [params["degree"]]
     if degrees == ["auto"]:
-        degrees = candidate_degrees(
-            terms, n_rows, params["max_degree"] or _MAX_DEGREE, alphas[0] > 0
-        )
+        highest = params["max_degree"] or (_MAX_DEGREE if rows.X.shape[1] > 1 else _MAX_LONG_DEGREE)
+        degrees = candidate_degrees(terms, n_rows, highest, penalised=params["alpha"] != 0)
+    heaviest = terms.penalty_growth ** (max(degrees) - 1)
+    alphas = penalty_grid(params["alpha"], params["alphas"], rows.weight_sum, heaviest)
     solver = choose_solver(params["solver"], terms.count(max(degrees)), n_rows)
     if issparse(rows.X) and solver == "qr":
         solver = "cholesky"
@@ -76,7 +76,12 @@ def _fit(rows, params, truncation):
 
 
 def _check_settings(params):
-    """Refuse settings that contradict each other or the rows."""
+    """Refuse settings that contradict each other."""
+    if params["selection"] is not None and params["solver"] not in ("auto", "qr"):
+        raise ValueError(
+            f"selection={params['selection']!r} is solved by QR, got solver={params['solver']!r}. "
+            "Use solver='auto'."
+        )
     if params["alphas"] is None:
         return
     alphas = np.asarray(params["alphas"], dtype=np.float64)

@@ -87,17 +87,22 @@ def entry_degrees(powers, truncation=1.0):
 
 def count_terms(n_features, degree, truncation=1.0, interaction_only=False):
     """Number of terms of a set, without the constant and without listing them."""
-    shapes = exponent_shapes(degree, truncation, interaction_only)
+    if truncation == 1.0:
+        if interaction_only:
+            return sum(comb(n_features, k) for k in range(1, min(degree, n_features) + 1))
+        return comb(n_features + degree, degree) - 1
+    shapes = exponent_shapes(degree, truncation, interaction_only, n_features)
     return sum(_placements(shape, n_features) for shape in shapes)
 
 
 @lru_cache(maxsize=256)
-def exponent_shapes(degree, truncation=1.0, interaction_only=False):
+def exponent_shapes(degree, truncation=1.0, interaction_only=False, n_features=None):
     """Non-increasing exponent tuples of the set, (2, 1) for x_i^2 x_j, the constant left out."""
     budget = degree**truncation + _ROUNDING
     highest = 1 if interaction_only else degree
-    shapes, grown = [], [((), 0.0)]
-    while grown:
+    shapes, grown, length = [], [((), 0.0)], 0
+    while grown and (n_features is None or length < n_features):
+        length += 1
         grown = [
             ((*shape, power), cost + power**truncation)
             for shape, cost in grown

@@ -33,6 +33,7 @@ from scipy.linalg.lapack import dpotrf, dtpqrt, dtrtri
 _MAX_BLOCK_ROWS = 2048
 _QR_PANEL = 32
 _EPS = np.finfo(np.float64).eps
+_FAR_ABOVE = 1e4
 # Below this distance to 1 a leverage leaves nothing of the row's own residual.
 _FULL_LEVERAGE = 1e-10
 
@@ -256,9 +257,9 @@ def spectral_smoother(factor, alphas, squared=False):
         Factor with a penalty not above the smallest of `alphas`.
     alphas : array-like of shape (n_alphas,)
         Penalties.
-    squared : bool, default=False
+    squared : bool or None, default=False
         Decompose R'R instead of R: several times faster for many columns, and as good as long
-        as every penalty is far above ``eps * ||R||**2``.
+        as every penalty is far above ``eps * ||R||**2``. None does so just then.
 
     Returns
     -------
@@ -269,8 +270,11 @@ def spectral_smoother(factor, alphas, squared=False):
     # Columns scaled so that the penalty is the plain squared norm.
     scale = 1.0 / np.sqrt(factor.penalty[n_free:])
     inner = R[n_free:, n_free:] * scale
+    alphas = np.asarray(alphas, dtype=np.float64)
+    if squared is None:
+        squared = alphas.min() > _FAR_ABOVE * _EPS * np.sum(inner**2)
     gains, vectors = _spectrum(inner, squared)
-    shrink = 1.0 / (gains + (np.asarray(alphas, dtype=np.float64)[:, None] - factor.alpha))
+    shrink = 1.0 / (gains + (alphas[:, None] - factor.alpha))
     moved = vectors.T @ (inner.T @ factor.projected[n_free:])
     vectors = scale[:, None] * vectors
     if n_free == 0:

@@ -44,12 +44,32 @@ def candidate_degrees(terms, n_rows, max_degree, penalised):
     return degrees
 
 
-def penalty_grid(alpha, alphas, weight_sum):
-    """Penalties to choose from: ``alpha`` itself, or the grid that "auto" stands for."""
+def penalty_grid(alpha, alphas, weight_sum, heaviest=1.0):
+    """Penalties to choose from: ``alpha`` itself, or the grid that "auto" stands for.
+
+    Parameters
+    ----------
+    alpha : float or "auto"
+        Parameter of the estimator.
+    alphas : array-like or None
+        Parameter of the estimator.
+    weight_sum : float
+        Number of samples, to which the penalties are relative.
+    heaviest : float, default=1.0
+        Largest weight of a term in the penalty. The grid reaches down to where that term is
+        penalised by a thousandth of the number of samples: a curve that needs its highest degree
+        must be able to have it.
+
+    Returns
+    -------
+    ndarray of shape (n_alphas,)
+        Rising; two values a decade.
+    """
     if alpha != "auto":
         return np.array([float(alpha)])
     if alphas is None:
-        return weight_sum * np.logspace(-8, 1, 19)
+        lowest = min(-8.0, -3.0 - np.log10(heaviest))
+        return weight_sum * np.logspace(lowest, 1, int(np.ceil(2 * (1 - lowest))) + 1)
     return np.sort(np.asarray(alphas, dtype=np.float64))
 
 

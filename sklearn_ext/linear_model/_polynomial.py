@@ -79,7 +79,7 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
         seconds rather than minutes.
     max_degree : int, default=None
         Highest degree that ``degree="auto"`` looks at. None stands for 10; with a `selection`,
-        for 25.
+        or for a single column, for 25.
     interaction_only : bool, default=False
         Whether to keep only products of different columns, each to the first power.
     truncation : float or "auto", default=1.0
@@ -102,8 +102,9 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
         each higher degree. "auto" takes the one of `alphas` with the
         largest leave-one-out R².
     alphas : array-like of shape (n_alphas,), default=None
-        Penalties, > 0, that ``alpha="auto"`` chooses from. None stands for 19 values from 1e-8
-        to 10 times the number of rows (the sum of their weights).
+        Penalties, > 0, that ``alpha="auto"`` chooses from. None stands for two values a decade up
+        to 10 times the number of rows (the sum of their weights), from 1e-8 times that number, or
+        from where the terms of highest degree are penalised by a thousandth of it.
     selection : {"lars", "forward"}, default=None
         None keeps all terms. The others keep the few terms of a sparse polynomial chaos
         expansion, and with ``degree="auto"`` raise the degree until four in a row did not help.
@@ -471,7 +472,8 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
         return 1.0 - (1.0 - score) * (n_samples - 1) / free if free > 0 else float("nan")
 
     @property
-    def loo_score_(self):  # numpydoc ignore=GL08
+    def loo_score_(self):
+        """Leave-one-out R², the mean over targets."""
         check_is_fitted(self)
         if self._fitted.loo is None:
             raise AttributeError(

@@ -161,7 +161,7 @@ def _loses_digits(factor, moments):
 def _smoother(factor, alphas):
     """Smoother of a factor under one penalty (its rank permitting) or a grid of them."""
     if len(alphas) > 1:
-        return spectral_smoother(factor, alphas, squared=True)
+        return spectral_smoother(factor, alphas, squared=None)
     factor = factor.penalised(alphas[0])
     return triangular_smoother(factor) or spectral_smoother(factor, alphas)
 

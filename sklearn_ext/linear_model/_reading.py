@@ -77,33 +77,40 @@ class ReadablePolynomialMixin:
         return written[0] if self._single_target else written
 
     @property
-    def powers_(self):  # numpydoc ignore=GL08
+    def powers_(self):
+        """Exponents of the raw monomials, (n_terms, n_features)."""
         return monomials_of(self)["powers"][1:].astype(np.int64)
 
     @property
-    def coef_(self):  # numpydoc ignore=GL08
+    def coef_(self):
+        """Coefficients of the raw monomials, (n_terms,) or (n_targets, n_terms)."""
         return self._by_target(monomials_of(self)["coef"][1:])
 
     @property
-    def intercept_(self):  # numpydoc ignore=GL08
+    def intercept_(self):
+        """Constant of the raw polynomial, float or (n_targets,)."""
         constant = monomials_of(self)["coef"][0]
         return float(constant[0]) if self._single_target else constant
 
     @property
-    def coef_stderr_(self):  # numpydoc ignore=GL08
+    def coef_stderr_(self):
+        """Standard errors of `coef_`, in its shape."""
         return self._by_target(self._standard_errors()[1:])
 
     @property
-    def intercept_stderr_(self):  # numpydoc ignore=GL08
+    def intercept_stderr_(self):
+        """Standard errors of `intercept_`, in its shape."""
         constant = self._standard_errors()[0]
         return float(constant[0]) if self._single_target else constant
 
     @property
-    def basis_coef_(self):  # numpydoc ignore=GL08
+    def basis_coef_(self):
+        """Coefficients of the orthonormal basis, (n_terms,) or (n_targets, n_terms)."""
         return self._by_target(listed_terms(self)[1][1:])
 
     @property
-    def sobol_indices_(self):  # numpydoc ignore=GL08
+    def sobol_indices_(self):
+        """Sobol indices of the columns, a Bunch of ``first_order`` and ``total_order``."""
         return sobol_indices(self)
 
     def _standard_errors(self):

@@ -12,6 +12,7 @@ from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.preprocessing import MinMaxScaler
 
 from sklearn_ext import PolynomialRegressor
+from sklearn_ext.linear_model._index_sets import count_terms, hyperbolic_powers
 from sklearn_ext.linear_model._model_choice import candidate_degrees, choose_solver, penalty_grid
 from sklearn_ext.linear_model._terms import Terms
 
@@ -263,3 +264,20 @@ def test_the_default_grid_grows_with_the_weights():
 def test_auto_solver(n_terms, n_rows, solver):
     assert choose_solver("auto", n_terms, n_rows) == solver
     assert choose_solver("refined", n_terms, n_rows) == "refined"
+
+
+@pytest.mark.parametrize("alpha", [0.0, "auto"])
+def test_automatic_model_follows_a_fast_oscillation(alpha):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(500, 1))
+    y = np.sin(20 * X[:, 0]) + 0.1 * rng.normal(size=500)
+    model = PolynomialRegressor("auto", alpha=alpha).fit(X, y)
+    assert model.degree_ > 20
+    assert model.loo_score_ > 0.97
+    new = np.linspace(-0.99, 0.99, 200)
+    assert model.score(new[:, None], np.sin(20 * new)) > 0.99
+
+
+def test_count_of_high_degrees_is_immediate():
+    assert count_terms(1, 255) == 255
+    assert count_terms(2, 200, 0.5) == len(hyperbolic_powers(2, 200, 0.5)) - 1

@@ -213,3 +213,9 @@ def test_the_same_rows_give_the_same_terms(selection):
     X, y = planted(noise=0.3)
     first, second = (PolynomialRegressor("auto", selection=selection).fit(X, y) for _ in range(2))
     np.testing.assert_array_equal(first.predict(X), second.predict(X))
+
+
+def test_a_solver_that_would_be_ignored_is_refused():
+    X = np.random.default_rng(0).uniform(size=(30, 2))
+    with pytest.raises(ValueError, match="selection='lars' is solved by QR, got solver='dual'"):
+        PolynomialRegressor(selection="lars", solver="dual").fit(X, X[:, 0])
