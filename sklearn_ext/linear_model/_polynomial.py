@@ -329,7 +329,7 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
         Works for a fixed `degree`, `truncation` and `alpha` with ``selection=None``, by the
         solvers "auto" (which is "qr" here), "qr" and "cholesky". The columns' bounds may grow
         from chunk to chunk. Continues after `fit` as well, unless that chose by leave-one-out
-        scores, refined, or gave up the classical basis.
+        scores, refined, gave up the classical basis, or had more than 2000 terms.
 
         Parameters
         ----------

@@ -38,6 +38,8 @@ _BASIS_CONDITION = 1e-8
 # Below this the fit is refined as well, where that is affordable (rows x terms).
 _REFINED_CONDITION = 1e-5
 _REFINED_WORK = 2e7
+# Columns up to which a fit keeps its sums (32 MiB), so that partial_fit can go on from it.
+_MOST_KEPT = 2000
 # Share of y'y below which the residual norm from a Gram matrix is mostly rounding.
 _CANCELLED_RESIDUAL = 1e-8
 
@@ -136,7 +138,8 @@ def solve_moments(moments, degrees, alphas, rows=None, want_loo=False, basis=Non
     if n_kept < basis.n_columns:
         basis = basis.restricted(basis.powers[:n_kept])
     fitted = _solve(chosen, basis, moments, rows)
-    if len(degrees) > 1 or moments.terms.family == "empirical":
+    large = rows is not None and len(moments.matrix) > _MOST_KEPT
+    if large or len(degrees) > 1 or moments.terms.family == "empirical":
         fitted = replace(fitted, moments=None)  # no more rows can be added to these
     return replace(fitted, degree=degrees[place], loo=loo)
 

@@ -263,3 +263,15 @@ def test_columns_are_held_to_the_first_chunk():
 def test_streamed_models_have_no_loo_score():
     X, y = sample()
     assert not hasattr(PolynomialRegressor(2).partial_fit(X, y), "loo_score_")
+
+
+def test_a_large_fit_keeps_no_sums(monkeypatch):
+    monkeypatch.setattr("sklearn_ext.linear_model._primal._MOST_KEPT", 5)
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(50, 2))
+    y = rng.normal(size=50)
+    model = PolynomialRegressor(2).fit(X, y)
+    with pytest.raises(ValueError, match="keep no sums over rows"):
+        model.partial_fit(X, y)
+    stream = PolynomialRegressor(2).partial_fit(X[:30], y[:30]).partial_fit(X[30:], y[30:])
+    np.testing.assert_allclose(stream.predict(X), model.predict(X), rtol=0, atol=1e-12)
