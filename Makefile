@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A stamp says that the environment holds what these two files asked for; a change to either
 # installs again, nothing else does.
 DEV_STAMP := $(VENV)/.installed-dev
-DEMO_STAMP := $(VENV)/.installed-demo
+DEMO_STAMP := $(VENV)/.installed-plot
 DOCS_STAMP := $(VENV)/.installed-docs
 BENCH_STAMP := $(VENV)/.installed-bench
 MIN_STAMP := $(VENV_MIN)/.installed
@@ -65,20 +65,9 @@ clean: ## remove environments, caches and built files
 	rm -rf $(VENV) $(VENV_MIN) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
-$(DEV_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install -q -c constraints.txt -e '.[dev]'
-	@touch $@
-
-$(DEMO_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install -q -c constraints.txt -e '.[plot]'
-	@touch $@
-
-$(DOCS_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install -q -c constraints.txt -e '.[docs]'
-	@touch $@
-
-$(BENCH_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install -q -c constraints.txt -e '.[bench]'
+# One stamp for each extra that a target needs.
+$(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install -q -c constraints.txt -e '.[$*]'
 	@touch $@
 
 $(MIN_STAMP): pyproject.toml constraints-min.txt | $(VENV_MIN)/bin/python

@@ -13,39 +13,27 @@ from contextlib import contextmanager
 
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import (
-    HasMethods,
-    Hidden,
     Interval,
-    InvalidParameterError,
-    RealNotInt,
     StrOptions,
-    validate_params,
 )
 from sklearn.utils.validation import (
     _check_feature_names_in,
     _check_sample_weight,
-    _num_samples,
     check_is_fitted,
     check_X_y,
     validate_data,
 )
 
 __all__ = [
-    "HasMethods",
-    "Hidden",
     "Interval",
-    "InvalidParameterError",
-    "RealNotInt",
     "StrOptions",
     "_check_feature_names_in",
     "_check_sample_weight",
     "_fit_context",
-    "_num_samples",
     "all_or_nothing",
     "check_X_y",
     "check_is_fitted",
     "validate_data",
-    "validate_params",
 ]
 
 

@@ -66,15 +66,11 @@ class KernelSpectrum:
     def of(cls, kernel, rows, fit_intercept):
         """Weight and centre a kernel matrix and decompose it."""
         root = np.sqrt(rows.sample_weight)
-        share = rows.sample_weight / rows.weight_sum
-        centred, y, lifted = kernel, rows.y, 0.0
-        constant = np.zeros(len(root))
-        if fit_intercept:
-            mean = kernel @ share
-            centred = kernel - mean[:, None] - mean + share @ mean
-            y = rows.y - share @ rows.y
-            constant = share
-        weighted = centred * np.multiply.outer(root, root)
+        share = _constant_share(rows.sample_weight, fit_intercept)
+        mean = kernel @ share
+        weighted = _centred(kernel, mean, mean, share)
+        weighted *= np.multiply.outer(root, root)
+        y, lifted = rows.y - share @ rows.y, 0.0
         if fit_intercept:
             # The centred kernel is blind to the intercept: lift that direction out of the
             # null space, so that the rest of the null space can be told from it.
@@ -87,9 +83,9 @@ class KernelSpectrum:
             values=np.maximum(values, 0.0),
             vectors=vectors,
             targets=vectors.T @ (root[:, None] * y),
-            constant=constant,
+            constant=share,
             lifted=lifted,
-            left_out=1.0 / np.maximum(rows.sample_weight, 1.0),
+            left_out=rows.left_out,
         )
 
     @property
@@ -126,11 +122,9 @@ class KernelSpectrum:
         inverse = np.where(kept, self.inverse(alpha), 0.0)
         root = np.sqrt(rows.sample_weight)[:, None]
         dual = root * (self.vectors @ (inverse[:, None] * self.targets))
-        share = rows.sample_weight / rows.weight_sum
-        intercept = np.zeros(rows.n_outputs)
-        if self.lifted:
-            dual -= np.multiply.outer(share, dual.sum(axis=0))
-            intercept = share @ (rows.y - kernel @ dual)
+        # Both do nothing without an intercept, where the share is 0.
+        dual -= np.multiply.outer(self.constant, dual.sum(axis=0))
+        intercept = self.constant @ (rows.y - kernel @ dual)
         spent = float(np.sum(self.values * inverse))
         if self.lifted:  # the intercept is not shrunk: it spends one degree of freedom
             spent += 1.0 - self.lifted * self._lifted_inverse(alpha)
@@ -164,18 +158,32 @@ def predict_dual(fitted, X, working_memory):
         MiB that a block of the kernel may take.
     """
     predicted = np.empty((X.shape[0], fitted.dual["coefficients"].shape[1]))
-    for batch, kernel in _kernel_blocks(fitted, X, working_memory):
+    for batch, _, kernel in _kernel_blocks(fitted, X, working_memory):
         predicted[batch] = kernel @ fitted.dual["coefficients"] + fitted.dual["intercept"]
     return predicted
 
 
 def _kernel_blocks(fitted, X, working_memory):
-    """Yield slices of rows and their kernel (n_rows, n_fit) with the training rows."""
+    """Yield slices of rows, their factors, and their kernel (n_rows, n_fit) with the fitted."""
     trained = _penalised_factors(fitted.basis, fitted.terms.penalty_growth, fitted.dual["X_fit"])
     size = block_rows(4 * fitted.dual["X_fit"].shape[0], working_memory)
     for batch in gen_batches(X.shape[0], size):
         factors = _penalised_factors(fitted.basis, fitted.terms.penalty_growth, X[batch])
-        yield batch, _kernel(fitted.terms, fitted.degree, factors, trained)
+        yield batch, factors, _kernel(fitted.terms, fitted.degree, factors, trained)
+
+
+def _constant_share(weight, fit_intercept):
+    """Share of each row in the mean that the intercept takes out; 0 without one."""
+    return weight / weight.sum() if fit_intercept else np.zeros(len(weight))
+
+
+def _centred(kernel, first_mean, second_mean, share):
+    """Kernel of terms whose mean over the fitted rows is taken out.
+
+    `first_mean` and `second_mean` are the kernel's means over the fitted rows for the rows of
+    either side; the second side are the fitted rows, with their shares.
+    """
+    return kernel - first_mean[:, None] - second_mean + share @ second_mean
 
 
 def _penalised_factors(basis, growth, X):
@@ -210,22 +218,20 @@ def spread_dual(fitted, X, working_memory):
     terms, weight = fitted.terms, fitted.dual["sample_weight"]
     trained = _penalised_factors(fitted.basis, fitted.terms.penalty_growth, fitted.dual["X_fit"])
     kernel = _kernel(terms, fitted.degree, trained, trained)
-    share = weight / weight.sum() if terms.fit_intercept else np.zeros_like(weight)
-    mean = kernel @ share
-    root = np.sqrt(weight)
-    weighted = (kernel - mean[:, None] - mean + share @ mean) * np.multiply.outer(root, root)
+    share = _constant_share(weight, terms.fit_intercept)
+    mean, root = kernel @ share, np.sqrt(weight)
+    weighted = _centred(kernel, mean, mean, share) * np.multiply.outer(root, root)
     if fitted.alpha == 0:
         inverse = _pseudo_inverse(weighted)
     else:
         factor = cho_factor(weighted + fitted.alpha * np.eye(len(root)))
     spread = np.empty(X.shape[0])
-    for batch, block in _kernel_blocks(fitted, X, working_memory):
+    for batch, values, block in _kernel_blocks(fitted, X, working_memory):
         to_mean = block @ share
-        centred = (block - to_mean[:, None] - mean + share @ mean) * root
+        centred = _centred(block, to_mean, mean, share) * root
         if fitted.alpha == 0:
             spread[batch] = np.sum((centred @ inverse) ** 2, axis=1)
             continue
-        values = _penalised_factors(fitted.basis, fitted.terms.penalty_growth, X[batch])
         own = terms.penalty_growth * kernel_diagonal(
             values, fitted.degree, terms.truncation, terms.interaction_only
         )

@@ -1,5 +1,7 @@
 """The one door from checked rows to a fitted polynomial."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.sparse import issparse
 
@@ -13,7 +15,7 @@ from sklearn_ext.linear_model._model_choice import (
 )
 from sklearn_ext.linear_model._primal import fit_primal, refined
 from sklearn_ext.linear_model._sparse_chaos import fit_sparse
-from sklearn_ext.linear_model._training_data import column_bounds
+from sklearn_ext.linear_model._training_data import terms_over
 
 _TRUNCATIONS = (1.0, 0.75, 0.5)
 # What max_degree=None stands for: the second where terms are few, selected or of one column.
@@ -36,15 +38,16 @@ def fit_rows(rows, params):
     """
     _check_settings(params)
     truncations = _TRUNCATIONS if params["truncation"] == "auto" else (params["truncation"],)
+    terms = terms_over(params | {"truncation": truncations[0]}, rows.X)
+    candidates = [replace(terms, truncation=float(truncation)) for truncation in truncations]
     if params["selection"] is not None:
-        return with_fast_form(_fit_selected(rows, params, truncations))
-    fits = [_fit(rows, params, truncation) for truncation in truncations]
+        return with_fast_form(_fit_selected(rows, params, candidates))
+    fits = [_fit(rows, params, terms) for terms in candidates]
     return with_fast_form(max(fits, key=lambda fitted: fitted.loo) if len(fits) > 1 else fits[0])
 
 
-def _fit_selected(rows, params, truncations):
+def _fit_selected(rows, params, candidates):
     """Fit a few terms out of all."""
-    candidates = [column_bounds(params, rows.X, truncation) for truncation in truncations]
     alphas = penalty_grid(params["alpha"], params["alphas"], rows.weight_sum)
     degrees = [params["degree"]]
     if degrees == ["auto"]:
@@ -52,21 +55,20 @@ def _fit_selected(rows, params, truncations):
     return fit_sparse(rows, candidates, params["selection"], degrees, alphas)
 
 
-def _fit(rows, params, truncation):
+def _fit(rows, params, terms):
     """Fit one family of index sets."""
-    terms = column_bounds(params, rows.X, truncation)
     n_rows, degrees = len(rows.y), [params["degree"]]
     if degrees == ["auto"]:
         highest = params["max_degree"] or (_MAX_DEGREE if rows.X.shape[1] > 1 else _MAX_LONG_DEGREE)
         degrees = candidate_degrees(terms, n_rows, highest, penalised=params["alpha"] != 0)
     heaviest = terms.penalty_growth ** (max(degrees) - 1)
     alphas = penalty_grid(params["alpha"], params["alphas"], rows.weight_sum, heaviest)
-    solver = choose_solver(params["solver"], terms.count(max(degrees)), n_rows)
+    n_terms = terms.count(max(degrees))
+    solver = choose_solver(params["solver"], n_terms, n_rows)
     if issparse(rows.X) and solver == "qr":
         solver = "cholesky"
     if solver == "dual":
         return fit_dual(rows, terms, degrees, alphas)
-    n_terms = terms.count(max(degrees))
     want_loo = params["truncation"] == "auto" or affords_leave_one_out(
         params["compute_loo"], n_terms, n_rows
     )

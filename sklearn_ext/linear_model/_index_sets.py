@@ -145,7 +145,7 @@ def product_plan(powers):
     parents[rows - 1, feature] = 0
     parent = find_rows(powers, parents)
     same = (np.diff(feature) == 0) & (np.diff(power) == 0) & (np.diff(parent) == 1)
-    # A step may not read terms that it writes itself.
+    # No step reads what it writes: parents lack the column that all its terms have.
     starts = np.flatnonzero(np.r_[True, ~same])
     stops = np.r_[starts[1:], len(rows)]
     return np.column_stack(

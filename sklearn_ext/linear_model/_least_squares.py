@@ -63,6 +63,12 @@ def fold(blocks, n_columns, step):
     return folded
 
 
+def symmetric(gram):
+    """Whole Gram matrix from its upper triangle."""
+    upper = np.triu(gram)
+    return upper + np.triu(upper, 1).T
+
+
 def merge_grams(first, second):
     """Gram matrix of the rows of both."""
     return np.asfortranarray(first + second)
@@ -104,6 +110,8 @@ class Factor:
 
     def leading(self, n_columns):
         """Return the factor of the first columns only."""
+        if n_columns == len(self.penalty):
+            return self  # with the inverse that it may have computed
         dropped = self.projected[n_columns:]
         return replace(
             self,
@@ -192,8 +200,7 @@ def factor_from_gram(gram, penalty, alpha=0.0):
 
 def triangle_from_gram(gram):
     """Triangle of [A, Y] from a Gram matrix that Cholesky cannot factor."""
-    upper = np.triu(gram)
-    values, vectors = eigh(upper + np.triu(upper, 1).T)
+    values, vectors = eigh(symmetric(gram))
     return np.linalg.qr(np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T, mode="r")
 
 

@@ -31,8 +31,8 @@ from sklearn_ext.linear_model._streaming import merge_moments, moments_of
 from sklearn_ext.linear_model._training_data import (
     check_chunk,
     check_rows,
-    column_bounds,
     declare_columns,
+    terms_over,
 )
 
 
@@ -488,7 +488,7 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
 
     def _streaming_setup(self, X):
         """Terms, degree and solver of a chunk."""
-        terms = column_bounds(self.get_params(deep=False), X)
+        terms = terms_over(self.get_params(deep=False), X)
         return terms, self.degree, "cholesky" if self.solver == "cholesky" else "qr"
 
     def _fit_dask(self, X, y, sample_weight):

@@ -141,8 +141,8 @@ def through_origin(recurrence, center, scale, bounds):
 def empirical_recurrence(z, sample_weight, degree):
     """Recurrence of the polynomials that are orthonormal on the data of each column.
 
-    The discrete Stieltjes procedure ([1]_, eq. 2.2.22) with one reorthogonalisation. Where a
-    column has no more than k distinct values, p_k and all that follow are zero.
+    The discrete Stieltjes procedure ([1]_, eq. 2.2.22). Where a column has no more than k
+    distinct values, p_k and all that follow are zero.
 
     Parameters
     ----------

@@ -138,8 +138,9 @@ def monomials_of(estimator):
     AttributeError
         Where the kernel form has too many terms to list.
     """
-    basis, coefficients = listed_terms(estimator)
+    check_is_fitted(estimator)
     if estimator._monomials is None:
+        basis, coefficients = listed_terms(estimator)
         fitted = estimator._fitted
         form = monomial_form(basis, coefficients, fitted.low, fitted.root)
         if not fitted.terms.fit_intercept:

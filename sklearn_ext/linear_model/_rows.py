@@ -93,10 +93,15 @@ class Rows:
             np.multiply(self.y[batch].T, root, out=block[basis.n_columns :])
             yield block[first:]
 
+    @property
+    def left_out(self):
+        """Share of each row's weight that one sample is, (n_rows,)."""
+        return _share_of_one(self.sample_weight)
+
     def left_out_shares(self, basis):
-        """Yield, block by block, the share of each row's weight that one sample is."""
+        """Yield `left_out` block by block."""
         for batch in self.batches(basis.n_columns):
-            yield 1.0 / np.maximum(self.sample_weight[batch], 1.0)
+            yield _share_of_one(self.sample_weight[batch])
 
     def triangle(self, basis, first=0):
         """Triangle R of [A, Y] by sequential TSQR."""
@@ -124,6 +129,10 @@ class Rows:
             gram[: -self.n_outputs, -self.n_outputs :] += weighted @ y
             gram[-self.n_outputs :, -self.n_outputs :] += y.T @ (weight[:, None] * y)
         return np.asfortranarray(gram[first:, first:])
+
+
+def _share_of_one(weight):
+    return 1.0 / np.maximum(weight, 1.0)
 
 
 def column_ranges(X):

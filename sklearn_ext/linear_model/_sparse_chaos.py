@@ -208,20 +208,28 @@ class Selection:
     columns: np.ndarray
 
 
-def select_lars(design, y, max_terms, rows):
-    """Select by least-angle regression and corrected leave-one-out: (error, columns)."""
-    order, Q = lars_order(design, y, max_terms)
-    share = 1.0 / np.maximum(rows.sample_weight, 1.0)
-    errors = corrected_loo_errors(design, y, order, Q, share, rows.weight_sum)
-    best = int(np.argmin(errors))
-    return float(errors[best]), order[: best + 1]
+def lars_selector(rows):
+    """Selection by least-angle regression and corrected leave-one-out: a function."""
+
+    def select(design, y, max_terms):
+        order, Q = lars_order(design, y, max_terms)
+        errors = corrected_loo_errors(design, y, order, Q, rows.left_out, rows.weight_sum)
+        best = int(np.argmin(errors))
+        return float(errors[best]), order[: best + 1]
+
+    return select
 
 
-def select_forward(design, y, max_terms, rows):
-    """Select by forward orthogonal least squares and K-fold errors: (error, columns)."""
-    errors = fold_errors(design, y, assign_folds(rows.X), max_terms)
-    best = int(np.argmin(errors))
-    return float(errors[best]), forward_order(design, y, best + 1)[0]
+def forward_selector(rows):
+    """Selection by forward orthogonal least squares and K-fold errors: a function."""
+    fold = assign_folds(rows.X)
+
+    def select(design, y, max_terms):
+        errors = fold_errors(design, y, fold, max_terms)
+        best = int(np.argmin(errors))
+        return float(errors[best]), forward_order(design, y, best + 1)[0]
+
+    return select
 
 
 def assign_folds(X):
@@ -243,7 +251,8 @@ def _distinct_rows(X):
     return np.unique(X, axis=0, return_inverse=True)[1].ravel()
 
 
-_SELECTORS = {"lars": select_lars, "forward": select_forward}
+# From rows to a function of (design, y, max_terms) that returns (error, columns).
+_SELECTORS = {"lars": lars_selector, "forward": forward_selector}
 
 
 def select_columns(design, y, widths, degrees, selection, rows):
@@ -266,11 +275,12 @@ def select_columns(design, y, widths, degrees, selection, rows):
     -------
     Selection
     """
+    select = _SELECTORS[selection](rows)
     n_distinct = int(_distinct_rows(rows.X).max()) + 1
     best, last, rises = None, np.inf, 0
     for width, degree in zip(widths, degrees, strict=True):
         max_terms = max(min(width, n_distinct // 2), 1)
-        error, columns = _SELECTORS[selection](design[:width], y, max_terms, rows)
+        error, columns = select(design[:width], y, max_terms)
         if best is None or error < best.error:
             best = Selection(error, degree, columns)
         rises = rises + 1 if error >= last else 0
@@ -330,7 +340,7 @@ def fit_sparse(rows, candidates, selection, degrees, alphas):
     terms, basis, design, chosen = min(searches, key=lambda search: _total_error(search[-1]))
     columns = np.unique(np.concatenate([one.columns for one in chosen]))
     degree = max(one.degree for one in chosen)
-    block = np.concatenate([design[columns], (rows.y * _root(rows)[:, None]).T])
+    block = np.concatenate([design[columns], rows.y.T * np.sqrt(rows.sample_weight)])
     triangle = fold([block.copy()], len(block), add_to_triangle)
     moments = Moments(terms, degree, "qr", triangle, rows.weight_sum, rows.n_outputs)
     powers = basis.powers[terms.first :][columns]
@@ -339,10 +349,6 @@ def fit_sparse(rows, candidates, selection, degrees, alphas):
     unplanned = replace(basis, powers=listed, plan=np.empty((0, 5), dtype=np.int64))
     fitted = solve_moments(moments, [degree], alphas, held, want_loo=True, basis=unplanned)
     return _embedded(fitted, basis)
-
-
-def _root(rows):
-    return np.sqrt(rows.sample_weight)
 
 
 def _total_error(chosen):
@@ -355,11 +361,12 @@ def _search(rows, terms, selection, degrees):
     kept = [c for c in counts if c <= _MOST_CANDIDATES] or counts[:1]
     degrees = degrees[: len(kept)]
     basis = terms.basis(terms.powers(degrees[-1]))
-    design = evaluate_terms(basis, rows.X, _root(rows))[terms.first :]
+    root = np.sqrt(rows.sample_weight)
+    design = evaluate_terms(basis, rows.X, root)[terms.first :]
     widths = [count + 1 - terms.first for count in kept]
     center = rows.target_means() if terms.fit_intercept else 0.0
     scale = np.sqrt(rows.sample_weight @ (rows.y - center) ** 2 / rows.weight_sum)
-    targets = (rows.y / np.where(scale > 0, scale, 1.0)) * _root(rows)[:, None]
+    targets = (rows.y / np.where(scale > 0, scale, 1.0)) * root[:, None]
     chosen = [select_columns(design, y, widths, degrees, selection, rows) for y in targets.T]
     return terms, basis, design, chosen
 

@@ -14,6 +14,7 @@ from sklearn_ext.linear_model._least_squares import (
     add_to_triangle,
     merge_grams,
     merge_triangles,
+    symmetric,
 )
 from sklearn_ext.linear_model._polynomial_basis import change_of_basis
 
@@ -128,9 +129,7 @@ def _widened(moments, bounds):
 def _changed(moments, change):
     """Gram matrix or triangle of the columns ``A @ change.T``."""
     if moments.solver == "cholesky":
-        upper = np.triu(moments.matrix)
-        gram = upper + np.triu(upper, 1).T
-        return np.asfortranarray(change @ gram @ change.T)
+        return np.asfortranarray(change @ symmetric(moments.matrix) @ change.T)
     empty = np.zeros(moments.matrix.shape, order="F")
     columns = change @ np.triu(moments.matrix).T  # the transpose of R @ change.T
     return add_to_triangle(empty, np.ascontiguousarray(columns))

@@ -73,7 +73,7 @@ def declare_columns(estimator, X):
     validate_data(estimator, sample, reset=True)
 
 
-def column_bounds(params, X, truncation=None):
+def terms_over(params, X):
     """Terms of an estimator's settings over the columns of X.
 
     Parameters
@@ -82,8 +82,6 @@ def column_bounds(params, X, truncation=None):
         Parameters of the estimator.
     X : {ndarray, csr_array} of shape (n_rows, n_features)
         Rows whose ranges are mapped to [-1, 1] unless the parameters have bounds.
-    truncation : float, default=None
-        Exponent of the index set in place of the parameter's.
 
     Returns
     -------
@@ -99,7 +97,7 @@ def column_bounds(params, X, truncation=None):
     return Terms(
         family=family,
         bounds=bounds,
-        truncation=float(params["truncation"] if truncation is None else truncation),
+        truncation=float(params["truncation"]),
         interaction_only=bool(params["interaction_only"]),
         fit_intercept=bool(params["fit_intercept"]),
         adaptive=params["solver"] == "auto" and not issparse(X),
