@@ -33,6 +33,7 @@ from scipy.linalg.lapack import dpotrf, dtpqrt, dtrtri
 _MAX_BLOCK_ROWS = 2048
 _QR_PANEL = 32
 _EPS = np.finfo(np.float64).eps
+# How far a penalty must lie above the rounding of R'R for R'R to be decomposed.
 _FAR_ABOVE = 1e4
 # Below this distance to 1 a leverage leaves nothing of the row's own residual.
 _FULL_LEVERAGE = 1e-10
