@@ -9,21 +9,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy names
-    from sklearn_ext import datasets, exceptions, linear_model
+    from sklearn_ext import datasets, exceptions, linear_model, neural_network
     from sklearn_ext.linear_model import PolynomialRegressor
+    from sklearn_ext.neural_network import FFNNClassifier, FFNNRegressor
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "FFNNClassifier",
+    "FFNNRegressor",
     "PolynomialRegressor",
     "__version__",
     "datasets",
     "exceptions",
     "linear_model",
+    "neural_network",
 ]
 
-_SUBMODULES = frozenset({"datasets", "exceptions", "linear_model"})
-_HOME_OF = {"PolynomialRegressor": "linear_model"}
+_SUBMODULES = frozenset({"datasets", "exceptions", "linear_model", "neural_network"})
+_HOME_OF = {
+    "FFNNClassifier": "neural_network",
+    "FFNNRegressor": "neural_network",
+    "PolynomialRegressor": "linear_model",
+}
 
 
 def __getattr__(name: str) -> Any:

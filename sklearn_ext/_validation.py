@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sklearn.base import _fit_context
+from sklearn.callback import with_callbacks
 from sklearn.utils._param_validation import (
     Interval,
     StrOptions,
 )
 from sklearn.utils.validation import (
+    _check_categorical_features,
     _check_feature_names_in,
     _check_sample_weight,
     check_is_fitted,
@@ -27,6 +29,7 @@ from sklearn.utils.validation import (
 __all__ = [
     "Interval",
     "StrOptions",
+    "_check_categorical_features",
     "_check_feature_names_in",
     "_check_sample_weight",
     "_fit_context",
@@ -34,6 +37,7 @@ __all__ = [
     "check_X_y",
     "check_is_fitted",
     "validate_data",
+    "with_callbacks",
 ]
 
 

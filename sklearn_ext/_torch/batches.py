@@ -1,0 +1,165 @@
+"""Rows of training data as tensors, and the batches of an epoch.
+
+Inputs are a tensor, a :class:`Ragged` list of sequences, or a dictionary of either; rows are the
+first axis. Everything lies on the device from the start: a batch is a slice or one gather, and
+nothing is collated row by row.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+__all__ = ["Batch", "Ragged", "Rows", "take"]
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Sequences of unequal length, one after another in one tensor.
+
+    Attributes
+    ----------
+    values : torch.Tensor of shape (sum of lengths, ...)
+        Time steps of all sequences.
+    lengths : torch.Tensor of shape (n_sequences,)
+        Number of time steps of each, int64, at least 1.
+    padding : float
+        What shorter sequences of a batch are filled up with.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ext._torch.batches import Ragged
+    >>> ragged = Ragged.from_sequences([torch.tensor([1.0, 2.0]), torch.tensor([3.0])])
+    >>> ragged.take(torch.tensor([1, 0]))
+    {'values': tensor([[3., 0.],
+            [1., 2.]]), 'lengths': tensor([1, 2])}
+    """
+
+    values: Tensor
+    lengths: Tensor
+    padding: float = 0.0
+
+    @classmethod
+    def from_sequences(cls, sequences: list[Tensor], padding: float = 0.0) -> "Ragged":
+        """Join tensors of shape (length_i, ...)."""
+        lengths = torch.tensor([len(sequence) for sequence in sequences])
+        return cls(torch.cat(sequences), lengths.to(sequences[0].device), padding)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def take(self, index: Tensor) -> dict[str, Tensor]:
+        """Pad the sequences of `index` to their longest: values (n, longest, ...) and lengths."""
+        lengths = self.lengths[index]
+        starts = (self.lengths.cumsum(0) - self.lengths)[index]
+        steps = torch.arange(int(lengths.max()), device=lengths.device)  # (longest,)
+        inside = steps < lengths.unsqueeze(-1)  # (n, longest)
+        source = torch.where(inside, starts.unsqueeze(-1) + steps, 0)
+        values = self.values[source]
+        values[~inside] = self.padding
+        return {"values": values, "lengths": lengths}
+
+    def to(self, device: torch.device) -> "Ragged":
+        """Copy to a device."""
+        return Ragged(self.values.to(device), self.lengths.to(device), self.padding)
+
+
+Inputs = Any  # Tensor | Ragged | dict[str, Tensor | Ragged]
+
+
+def take(inputs: Inputs, index: Tensor) -> Any:
+    """Gather the rows of `index` from inputs of any kind.
+
+    Parameters
+    ----------
+    inputs : torch.Tensor, Ragged or dict
+        Rows on the first axis.
+    index : torch.Tensor of shape (n,) or (n_members, n)
+        Row numbers. Two axes of it become the first two of what is returned.
+
+    Returns
+    -------
+    taken : torch.Tensor or dict
+        The rows.
+    """
+    if isinstance(inputs, dict):
+        return {name: take(value, index) for name, value in inputs.items()}
+    if isinstance(inputs, Ragged):
+        return inputs.take(index)
+    if index.ndim == 1:
+        return inputs.index_select(0, index)
+    return inputs.index_select(0, index.reshape(-1)).unflatten(0, index.shape)
+
+
+def _count(inputs: Inputs) -> int:
+    return _count(next(iter(inputs.values()))) if isinstance(inputs, dict) else len(inputs)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows, ready for a module; members of an ensemble may have rows of their own.
+
+    Attributes
+    ----------
+    inputs : torch.Tensor or dict
+        Of shape (n, ...) or (n_members, n, ...).
+    targets : torch.Tensor of shape (n, ...) or (n_members, n, ...)
+        Targets.
+    weights : torch.Tensor of shape (n,) or (n_members, n), or None
+        Weights of the rows.
+    per_member : bool
+        Whether the leading axis of all of them is one of members.
+    """
+
+    inputs: Any
+    targets: Tensor
+    weights: Tensor | None
+    per_member: bool = False
+
+    def part(self, start: int, length: int) -> "Batch":
+        """Cut out consecutive rows."""
+        axis = int(self.per_member)
+
+        def cut(values: Any) -> Any:
+            if isinstance(values, dict):
+                return {name: cut(value) for name, value in values.items()}
+            return values.narrow(axis, start, length)
+
+        weights = None if self.weights is None else cut(self.weights)
+        return Batch(cut(self.inputs), cut(self.targets), weights, self.per_member)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training or validation rows.
+
+    Attributes
+    ----------
+    inputs : torch.Tensor, Ragged or dict
+        Rows on the first axis.
+    targets : torch.Tensor of shape (n_rows, ...)
+        Targets as the loss wants them.
+    weights : torch.Tensor of shape (n_rows,) or None
+        Weights of the rows; None stands for equal ones.
+    of_members : torch.Tensor of shape (n_members, n) or None
+        Row numbers that each member of an ensemble sees; None stands for all rows.
+    """
+
+    inputs: Any
+    targets: Tensor
+    weights: Tensor | None = None
+    of_members: Tensor | None = None
+
+    def __len__(self) -> int:
+        return _count(self.inputs) if self.of_members is None else self.of_members.shape[1]
+
+    def batch(self, index: Tensor | None) -> Batch:
+        """Gather the rows of `index`; None gives all of them as they lie."""
+        if index is None:
+            return Batch(self.inputs, self.targets, self.weights)
+        weights = None if self.weights is None else take(self.weights, index)
+        per_member = index.ndim == 2
+        return Batch(take(self.inputs, index), take(self.targets, index), weights, per_member)

@@ -1,0 +1,222 @@
+"""Adam and SGD by torch's functional forms.
+
+Constructing any class of torch.optim imports torch._dynamo, which costs every worker process
+seconds; the functions underneath do not. The classes here have the attributes of torch's that
+skorch and its callbacks use (``param_groups``, ``state_dict``), and their `step` takes the
+gradients from the caller.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch.optim.adamw import adamw
+from torch.optim.sgd import sgd
+
+__all__ = ["SGD", "AdamW"]
+
+Group = dict[str, Any]
+
+
+class _Optimizer:
+    """What both have in common: groups of parameters with a learning rate and a decay each."""
+
+    _slots: tuple[str, ...]  # names of the running tensors kept for every parameter
+
+    def __init__(self, params: Iterable[Any], lr: float, weight_decay: float) -> None:
+        groups = list(params)
+        if groups and not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        self.param_groups: list[Group] = [
+            {"lr": lr, "weight_decay": weight_decay} | group | {"params": list(group["params"])}
+            for group in groups
+        ]
+        self.state = [
+            {slot: [torch.zeros_like(p) for p in group["params"]] for slot in self._slots}
+            for group in self.param_groups
+        ]
+
+    @property
+    def parameters(self) -> list[torch.Tensor]:
+        """All parameters, in the order in which `step` takes gradients."""
+        return [parameter for group in self.param_groups for parameter in group["params"]]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget gradients that were kept in the parameters."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def step(self, gradients: Any = None) -> Any:
+        """Move the parameters.
+
+        Parameters
+        ----------
+        gradients : sequence of torch.Tensor, callable or None, default=None
+            One for each of `parameters`. None takes those that ``backward`` left in the
+            parameters; a callable is torch's closure, which is called first.
+
+        Returns
+        -------
+        loss : object
+            What the closure returned, or None.
+        """
+        loss = None
+        if callable(gradients):
+            with torch.enable_grad():
+                loss, gradients = gradients(), None
+        if gradients is None:
+            gradients = [_gradient(parameter) for parameter in self.parameters]
+        start = 0
+        for group, state in zip(self.param_groups, self.state, strict=True):
+            end = start + len(group["params"])
+            if end > start:
+                self._move(group, state, list(gradients[start:end]))
+            start = end
+        return loss
+
+    def _move(self, group: Group, state: Group, gradients: list[torch.Tensor]) -> None:
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        """Collect the running tensors and the settings of the groups."""
+        settings = [{k: v for k, v in g.items() if k != "params"} for g in self.param_groups]
+        return {"state": self.state, "param_groups": settings}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        for group, state, settings, loaded in zip(
+            self.param_groups,
+            self.state,
+            state_dict["param_groups"],
+            state_dict["state"],
+            strict=True,
+        ):
+            group.update(settings)
+            for slot, tensors in loaded.items():
+                for own, tensor in zip(state[slot], tensors, strict=True):
+                    own.copy_(tensor)
+            if "step" in self._slots:
+                state["step"] = [own.clone() for own in state["step"]]
+
+
+def _gradient(parameter: torch.Tensor) -> torch.Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+
+
+def _fuses(parameters: Sequence[torch.Tensor]) -> bool:
+    return parameters[0].device.type in ("cpu", "cuda")
+
+
+class AdamW(_Optimizer):
+    r"""Adam with decoupled weight decay [1]_ [2]_.
+
+    .. math::
+        m &\leftarrow \beta_1 m + (1 - \beta_1) g, \qquad v \leftarrow \beta_2 v +
+        (1 - \beta_2) g^2 \\
+        \theta &\leftarrow (1 - \eta \lambda) \theta - \eta \frac{m / (1 - \beta_1^t)}
+        {\sqrt{v / (1 - \beta_2^t)} + \epsilon}
+
+    Parameters
+    ----------
+    params : iterable of torch.Tensor or of dict
+        Parameters, or groups of them with their own "lr" or "weight_decay".
+    lr : float, default=1e-3
+        Learning rate η.
+    betas : tuple of float, default=(0.9, 0.95)
+        Decay rates β of both moments, in [0, 1).
+    eps : float, default=1e-8
+        Smallest denominator ε.
+    weight_decay : float, default=0.0
+        λ, in [0, inf).
+
+    References
+    ----------
+    .. [1] D. P. Kingma and J. Ba, "Adam: A method for stochastic optimization", ICLR 2015,
+       arXiv:1412.6980; algorithm 1.
+    .. [2] I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019,
+       arXiv:1711.05101; algorithm 2.
+    """
+
+    _slots = ("exp_avg", "exp_avg_sq", "step")
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.95),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr, weight_decay)
+        self.betas, self.eps = betas, eps
+        for group, state in zip(self.param_groups, self.state, strict=True):
+            # Counters in float32, on the parameters' device as the fused form wants them.
+            state["step"] = [
+                torch.zeros((), dtype=torch.float32, device=p.device) for p in group["params"]
+            ]
+
+    def _move(self, group: Group, state: Group, gradients: list[torch.Tensor]) -> None:
+        adamw(
+            group["params"],
+            gradients,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            [],
+            state["step"],
+            fused=_fuses(group["params"]),
+            amsgrad=False,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=self.eps,
+            maximize=False,
+        )
+
+
+class SGD(_Optimizer):
+    r"""Stochastic gradient descent with momentum, and weight decay decoupled as in `AdamW`.
+
+    Parameters
+    ----------
+    params : iterable of torch.Tensor or of dict
+        Parameters, or groups of them with their own "lr" or "weight_decay".
+    lr : float, default=1e-3
+        Learning rate.
+    momentum : float, default=0.9
+        In [0, 1].
+    nesterov : bool, default=True
+        Whether to look ahead along the momentum.
+    weight_decay : float, default=0.0
+        In [0, inf).
+    """
+
+    _slots = ("momentum_buffer",)
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0.9,
+        nesterov: bool = True,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr, weight_decay)
+        self.momentum, self.nesterov = momentum, nesterov and momentum > 0
+
+    def _move(self, group: Group, state: Group, gradients: list[torch.Tensor]) -> None:
+        for parameter in group["params"]:
+            parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
+        sgd(
+            group["params"],
+            gradients,
+            state["momentum_buffer"] if self.momentum else [None for _ in gradients],
+            fused=_fuses(group["params"]),
+            weight_decay=0.0,
+            momentum=self.momentum,
+            lr=group["lr"],
+            dampening=0.0,
+            nesterov=self.nesterov,
+            maximize=False,
+        )

@@ -1,0 +1,36 @@
+"""Randomness that is passed in: one explicit generator a fit, never torch's global one."""
+
+import numpy as np
+import torch
+
+__all__ = ["make_generator"]
+
+
+def make_generator(random_state: int | np.random.RandomState | None) -> torch.Generator:
+    """Build the generator of a fit.
+
+    It lives on the CPU whatever the device of the net: the same `random_state` then gives the same
+    initial weights and the same order of rows on every device.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        Seed. None takes entropy from the operating system and leaves numpy's global generator as
+        it is; a RandomState is drawn from once.
+
+    Returns
+    -------
+    generator : torch.Generator
+        On the CPU.
+
+    Examples
+    --------
+    >>> from sklearn_ext._torch.random import make_generator
+    >>> make_generator(0).initial_seed() == make_generator(0).initial_seed()
+    True
+    """
+    if isinstance(random_state, np.random.RandomState):
+        seed = int(random_state.randint(np.iinfo(np.int32).max))
+    else:
+        seed = int(np.random.default_rng(random_state).integers(np.iinfo(np.int64).max))
+    return torch.Generator(device="cpu").manual_seed(seed)

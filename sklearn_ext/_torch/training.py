@@ -1,0 +1,265 @@
+"""One epoch of gradient steps, validation, and the weights that were best.
+
+Nothing here knows an estimator or skorch. Losses of an ensemble have a leading axis of members;
+each member has a mean of its own, so that members do not feel each other.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
+
+import torch
+
+from sklearn_ext._torch.batches import Batch, Rows
+from sklearn_ext._torch.schedules import rate_factor
+
+__all__ = ["BestWeights", "GradientSteps", "epoch_indices", "evaluate", "weighted_mean"]
+
+Tensor = torch.Tensor
+
+
+def weighted_mean(losses: Tensor, weights: Tensor | None) -> Tensor:
+    """Average over the last axis: sum(w l) / sum(w)."""
+    if weights is None:
+        return losses.mean(-1)
+    return (losses * weights).sum(-1) / weights.sum(-1).clamp_min(torch.finfo(losses.dtype).tiny)
+
+
+def epoch_indices(
+    rows: Rows, batch_size: int, generator: torch.Generator, *, members: int, shuffle: bool
+) -> Iterator[Tensor | None]:
+    """Row numbers of each batch of an epoch; None for one batch of all rows as they lie.
+
+    Parameters
+    ----------
+    rows : Rows
+        Training rows.
+    batch_size : int
+        Rows a step.
+    generator : torch.Generator
+        Draws the order.
+    members : int
+        Size of the ensemble; each member has an order of its own.
+    shuffle : bool
+        Whether there is a new order every epoch.
+
+    Yields
+    ------
+    index : torch.Tensor of shape (n,) or (members, n), or None
+        Row numbers.
+    """
+    n_rows = len(rows)
+    if batch_size >= n_rows and rows.of_members is None:
+        yield None
+        return
+    yield from _order(rows, generator, members, shuffle).split(batch_size, dim=-1)
+
+
+def _order(rows: Rows, generator: torch.Generator, members: int, shuffle: bool) -> Tensor:
+    """Row numbers in the order of an epoch, (n,) or (members, n)."""
+    n_rows, device = len(rows), rows.targets.device
+    if not shuffle:
+        order = torch.arange(n_rows).expand(members, -1)
+    else:
+        order = torch.stack([torch.randperm(n_rows, generator=generator) for _ in range(members)])
+    order = order.to(device)
+    if rows.of_members is not None:
+        order = rows.of_members.gather(1, order)
+    return order if members > 1 else order[0]
+
+
+@dataclass
+class GradientSteps:
+    """Takes the gradient steps of a training run.
+
+    Attributes
+    ----------
+    forward : callable
+        Inputs of a batch to raw outputs.
+    loss : callable
+        Raw outputs and targets to one loss a row.
+    optimizer : object
+        With `parameters`, `param_groups` and ``step(gradients)``.
+    n_steps : int
+        Length of the whole run, for the schedule.
+    schedule, warmup, power_t : str, float, float
+        See :func:`sklearn_ext._torch.schedules.rate_factor`.
+    max_grad_norm : float or None
+        Largest Euclidean norm of a step's gradient.
+    slices : int
+        Parts in which a batch is worked through, for memory; changes nothing else.
+    autocast : torch.dtype or None
+        Half precision of the forward pass.
+    n_taken : int
+        Number of steps so far.
+    rates : list of float
+        Initial learning rate of each group.
+    dropouts : list of torch.nn.Module
+        Layers that need the generator while training.
+    """
+
+    forward: Callable[[Any], Tensor]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    optimizer: Any
+    n_steps: int
+    schedule: str = "constant"
+    warmup: float = 0.0
+    power_t: float = 0.5
+    max_grad_norm: float | None = None
+    slices: int = 1
+    autocast: torch.dtype | None = None
+    n_taken: int = 0
+    rates: list[float] = field(default_factory=list)
+    dropouts: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.rates = self.rates or [group["lr"] for group in self.optimizer.param_groups]
+
+    def step(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Move the parameters by one batch; the loss (a scalar) and the raw outputs."""
+        self._set_rates()
+        parameters = [p for p in self.optimizer.parameters if p.requires_grad]
+        total, gradients, raw = self._gradients(batch, parameters)
+        if self.max_grad_norm is not None:
+            _clip(gradients, self.max_grad_norm)
+        found = iter(gradients)
+        self.optimizer.step(
+            [
+                next(found) if p.requires_grad else torch.zeros_like(p)
+                for p in self.optimizer.parameters
+            ]
+        )
+        self.n_taken += 1
+        return total, raw
+
+    def _set_rates(self) -> None:
+        if self.schedule == "constant" and not self.warmup:
+            return  # somebody else may steer the rates
+        factor = rate_factor(
+            self.schedule, self.n_taken, self.n_steps, warmup=self.warmup, power_t=self.power_t
+        )
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+
+    def _gradients(
+        self, batch: Batch, parameters: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
+        """Loss, gradients and raw outputs, summed over the slices of a batch."""
+        whole = _weight_of(batch)
+        totals, sums, outputs = [], None, []
+        for part in _cut(batch, self.slices):
+            with _autocast(part.targets.device, self.autocast):
+                raw = self.forward(part.inputs)
+            losses = self.loss(raw, part.targets)
+            weighted = losses if part.weights is None else losses * part.weights
+            members = weighted.sum(-1) / whole
+            new = torch.autograd.grad(members.sum(), parameters)
+            sums = list(new) if sums is None else [a + b for a, b in zip(sums, new, strict=True)]
+            totals.append(members.detach().mean())
+            outputs.append(raw.detach())
+        assert sums is not None
+        raw = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-2)
+        return torch.stack(totals).sum(), sums, raw
+
+
+def _weight_of(batch: Batch) -> Tensor | int:
+    """Sum of the weights of a batch, of each member's where they differ."""
+    if batch.weights is None:
+        return _row_axis_length(batch)
+    return batch.weights.sum(-1).clamp_min(torch.finfo(batch.weights.dtype).tiny)
+
+
+def _row_axis_length(batch: Batch) -> int:
+    inputs = batch.inputs
+    first = next(iter(inputs.values())) if isinstance(inputs, dict) else inputs
+    return first.shape[_row_axis(batch)]
+
+
+def _row_axis(batch: Batch) -> int:
+    return int(batch.per_member)
+
+
+def _cut(batch: Batch, slices: int) -> Iterator[Batch]:
+    """Cut a batch along its rows."""
+    if slices == 1:
+        yield batch
+        return
+    length = _row_axis_length(batch)
+    for rows in torch.arange(length, device=batch.targets.device).split(ceil(length / slices)):
+        yield batch.part(int(rows[0]), len(rows))
+
+
+def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
+
+
+def _clip(gradients: list[Tensor], largest: float) -> None:
+    """Scale gradients down, in place, to a joint norm of at most `largest`."""
+    norm = torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
+    factor = (largest / norm.clamp_min(torch.finfo(norm.dtype).tiny)).clamp_max(1.0)
+    for gradient in gradients:
+        gradient.mul_(factor)
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def evaluate(
+    forward: Callable[[Any], Tensor],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    rows: Rows,
+    batch_size: int,
+) -> tuple[Tensor, Tensor]:
+    """Mean loss, a scalar or one a member, and raw outputs of validation rows."""
+    losses, outputs, weights = [], [], []
+    index = torch.arange(len(rows), device=rows.targets.device)
+    order = index if rows.of_members is None else rows.of_members
+    for part in order.split(batch_size, dim=-1):
+        batch = rows.batch(part)
+        raw = forward(batch.inputs)
+        losses.append(loss(raw, batch.targets))
+        outputs.append(raw)
+        if batch.weights is not None:
+            weights.append(batch.weights)
+    joined = torch.cat(weights, dim=-1) if weights else None
+    return weighted_mean(torch.cat(losses, dim=-1), joined), torch.cat(outputs, dim=-2)
+
+
+@dataclass
+class BestWeights:
+    """Keeps the weights of the smallest loss, and counts epochs without a smaller one.
+
+    Attributes
+    ----------
+    parameters : list of torch.Tensor
+        Parameters that are watched.
+    tol : float
+        By how much a loss has to fall to reset the count.
+    loss : float
+        Smallest loss so far.
+    n_without : int
+        Epochs since the loss last fell by more than `tol`.
+    """
+
+    parameters: list[Tensor]
+    tol: float = 0.0
+    loss: float = float("inf")
+    n_without: int = 0
+    epoch: int = 0
+    _reference: float = float("inf")
+    _kept: list[Tensor] = field(default_factory=list)
+
+    def look(self, loss: float, epoch: int) -> None:
+        """Take notice of the loss after an epoch."""
+        if loss < self.loss:
+            self.loss, self.epoch = loss, epoch
+            self._kept = [parameter.detach().clone() for parameter in self.parameters]
+        improved = loss < self._reference - self.tol
+        self.n_without = 0 if improved else self.n_without + 1
+        self._reference = min(self._reference, loss) if improved else self._reference
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def restore(self) -> None:
+        """Put the best weights back."""
+        for parameter, kept in zip(self.parameters, self._kept, strict=False):
+            parameter.copy_(kept)

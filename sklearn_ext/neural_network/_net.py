@@ -1,0 +1,160 @@
+"""The one skorch net under every estimator: skorch's callbacks and history, a faster epoch."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import skorch
+import torch
+from skorch.callbacks import Callback
+
+from sklearn_ext._torch.batches import Rows
+from sklearn_ext._torch.training import BestWeights, GradientSteps, epoch_indices, evaluate
+
+__all__ = ["Net", "Run"]
+
+BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+@dataclass
+class Run:
+    """One training run: rows that are tensors already, and when to stop.
+
+    Attributes
+    ----------
+    train, valid : Rows
+        Rows; valid may be None.
+    steps : GradientSteps
+        Takes the steps.
+    generator : torch.Generator
+        Draws the order of rows.
+    batch_size : int
+        Rows a step.
+    patience : int or None
+        Epochs without a better loss after which the run ends; None never ends it early.
+    best : BestWeights
+        Watches the validation loss, or the training loss where there are no validation rows.
+    shuffle : bool
+        Whether there is a new order every epoch.
+    score : callable or None
+        Raw outputs and rows to the validation score.
+    on_epoch : callable
+        Called with the number of epochs so far behind each of them; a true value ends the run.
+    datasets : tuple
+        Training and validation data as skorch's callbacks see them.
+    """
+
+    train: Rows
+    valid: Rows | None
+    steps: GradientSteps
+    generator: torch.Generator
+    batch_size: int
+    patience: int | None
+    best: BestWeights
+    shuffle: bool = True
+    score: Any = None
+    on_epoch: Any = None
+    datasets: tuple = (None, None)
+    interrupted: bool = False
+
+
+class Net(skorch.NeuralNet):
+    """A :class:`skorch.NeuralNet` whose epoch works on tensors instead of a DataLoader.
+
+    ``fit`` and ``partial_fit`` with arrays are skorch's own.
+    """
+
+    @property
+    def _default_callbacks(self):
+        return []
+
+    def infer(self, x, **fit_params):
+        """Compute raw outputs; tables come in the dtype of the weights' user."""
+        return self.module_(x, **fit_params)
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Train; the rows of a `Run` take the fast way."""
+        if not isinstance(X, Run):
+            return super().fit_loop(X, y=y, epochs=epochs, **fit_params)
+        try:
+            for _ in range(self.max_epochs if epochs is None else epochs):
+                if self._run_epoch(X):
+                    break
+        except KeyboardInterrupt:
+            X.interrupted = True
+        self.module_.train(False)
+        return self
+
+    def _run_epoch(self, run):
+        """Train for one epoch; tell whether the run is over."""
+        train_set, valid_set = run.datasets
+        self.notify("on_epoch_begin", dataset_train=train_set, dataset_valid=valid_set)
+        loss = self._train_epoch(run)
+        self.history.record("train_loss", loss)
+        watched = loss
+        if loss != loss or loss in (float("inf"), -float("inf")):
+            raise _divergence(loss, run.steps, len(self.history))
+        if run.valid is not None:
+            watched = self._validate(run)
+        run.best.look(watched, len(self.history))
+        self.notify("on_epoch_end", dataset_train=train_set, dataset_valid=valid_set)
+        stop = run.on_epoch is not None and run.on_epoch(len(self.history))
+        return stop or (run.patience is not None and run.best.n_without >= run.patience)
+
+    def _train_epoch(self, run):
+        """Take the steps of an epoch; its mean loss, read from the device once."""
+        self.module_.train(True)
+        listened = self._listens_to_batches()
+        losses = []
+        indices = epoch_indices(
+            run.train,
+            run.batch_size,
+            run.generator,
+            members=getattr(self.module_, "n_members", 1),
+            shuffle=run.shuffle,
+        )
+        for index in indices:
+            batch = run.train.batch(index)
+            if listened:
+                self.notify("on_batch_begin", batch=(batch.inputs, batch.targets), training=True)
+            loss, raw = run.steps.step(batch)
+            losses.append(loss)
+            if listened:
+                self._tell_of_batch(batch, loss, raw, training=True)
+        return float(torch.stack(losses).mean())
+
+    def _validate(self, run):
+        """Mean loss of the validation rows; the score goes into the history."""
+        self.module_.train(False)
+        rows = max(run.batch_size, 4096)
+        losses, raw = evaluate(run.steps.forward, self.criterion_, run.valid, rows)
+        loss = float(losses.mean())
+        self.history.record("valid_loss", loss)
+        if run.score is not None:
+            self.history.record("valid_score", run.score(raw, run.valid))
+        return loss
+
+    def _tell_of_batch(self, batch, loss, raw, training):
+        """Call the listeners behind a batch."""
+        prefix = "train" if training else "valid"
+        pair = batch.inputs, batch.targets
+        if training:
+            named = list(self.module_.named_parameters())
+            self.notify("on_grad_computed", named_parameters=named, batch=pair, training=True)
+        self.history.record_batch(f"{prefix}_loss", float(loss))
+        self.history.record_batch(f"{prefix}_batch_size", batch.targets.shape[-2:][0])
+        self.notify("on_batch_end", batch=pair, training=training, loss=loss, y_pred=raw)
+
+    def _listens_to_batches(self):
+        """Whether a callback wants to hear of single batches."""
+        return any(
+            getattr(type(callback), event, None) is not getattr(Callback, event)
+            for _, callback in self.callbacks_
+            for event in BATCH_EVENTS
+        )
+
+
+def _divergence(loss, steps, epoch):
+    return ValueError(
+        f"The training loss became {loss} in epoch {epoch} with learning_rate_init="
+        f"{steps.rates[0]}. Lower learning_rate_init, or set max_grad_norm=1.0."
+    )

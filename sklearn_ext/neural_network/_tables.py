@@ -1,0 +1,106 @@
+"""What a net learns about the columns of a table before it is trained."""
+
+import numpy as np
+
+__all__ = ["fit_encoding", "weighted_quantiles"]
+
+# Rows that a bin needs, counted by weight: with fewer its weights learn single rows by heart.
+ROWS_A_BIN = 25
+# A table of more bins than this is encoded without bins: they would be most of the cost.
+MOST_BINS = 4096
+
+
+def weighted_quantiles(values, weights, levels):
+    """Quantiles by the inverted distribution function; a weight counts repetitions.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Values without NaN.
+    weights : ndarray of shape (n,)
+        Weights.
+    levels : ndarray of shape (n_levels,)
+        In [0, 1].
+
+    Returns
+    -------
+    quantiles : ndarray of shape (n_levels,)
+        Smallest values with at least the share `levels` of the weight at or below them.
+    """
+    order = np.argsort(values, kind="stable")
+    cumulated = np.cumsum(weights[order])
+    position = np.searchsorted(cumulated, levels * cumulated[-1])
+    return values[order][np.minimum(position, len(values) - 1)]
+
+
+def _scale(quartiles, lowest, highest):
+    """Inverse of the interquartile range, of half the range where that is 0, else 0."""
+    spread = quartiles[2] - quartiles[0]
+    if spread > 0:
+        return 1.0 / spread
+    return 2.0 / (highest - lowest) if highest > lowest else 0.0
+
+
+def fit_encoding(X, categorical, weights, n_bins):
+    """Find medians, scales, bins and categories of a table.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Raw columns; categories are codes. NaN is a missing value.
+    categorical : ndarray of shape (n_features,), bool
+        Which columns hold codes.
+    weights : ndarray of shape (n_samples,)
+        Weights that count repetitions, > 0.
+    n_bins : int
+        Bins of equal weight for the piecewise linear encoding of a numeric column; 0 for none.
+
+    Returns
+    -------
+    encoding : dict of ndarray
+        Buffers of :class:`sklearn_ext._torch.modules.TableEncoding`.
+    """
+    center, scale, bins, hot = [], [], [], []
+    numeric = np.flatnonzero(~categorical)
+    n_bins = min(n_bins, int(weights.sum() / ROWS_A_BIN))
+    if n_bins < 2 or n_bins * len(numeric) > MOST_BINS:
+        n_bins = 0
+    for column in numeric:
+        found = _numeric_column(X[:, column], weights, n_bins)
+        center.append(found[0])
+        scale.append(found[1])
+        bins += [(column, left, right - left) for left, right in found[2]]
+    for column in np.flatnonzero(categorical):
+        codes = np.unique(X[:, column][~np.isnan(X[:, column])])
+        hot += [(column, code) for code in codes]
+    missing = numeric[np.isnan(X[:, numeric]).any(axis=0)]
+    bins = np.array(bins, dtype=np.float64).reshape(-1, 3)
+    hot = np.array(hot, dtype=np.float64).reshape(-1, 2)
+    return {
+        "numeric": numeric,
+        "missing": missing,
+        "center": np.array(center, dtype=np.float64),
+        "scale": np.array(scale, dtype=np.float64),
+        "bin_column": bins[:, 0].astype(np.int64),
+        "bin_left": bins[:, 1].copy(),
+        "bin_width": bins[:, 2].copy(),
+        "hot_column": hot[:, 0].astype(np.int64),
+        "hot_value": hot[:, 1].copy(),
+    }
+
+
+def _numeric_column(values, weights, n_bins):
+    """Median, inverse scale and bins (pairs of edges) of one column."""
+    known = ~np.isnan(values)
+    if not known.any():
+        return 0.0, 0.0, []
+    values, weights = values[known].astype(np.float64), weights[known]
+    quartiles = weighted_quantiles(values, weights, np.array([0.25, 0.5, 0.75]))
+    scale = _scale(quartiles, values.min(), values.max())
+    if not n_bins:
+        return quartiles[1], scale, []
+    levels = np.arange(n_bins + 1) / n_bins
+    edges = np.unique(weighted_quantiles(values, weights, levels))
+    edges = np.unique(np.append(edges, [values.min(), values.max()]))
+    pairs = list(zip(edges[:-1], edges[1:], strict=True))
+    return quartiles[1], scale, pairs if len(pairs) > 1 else []
