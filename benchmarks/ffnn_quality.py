@@ -2,41 +2,31 @@
 
 Measured: mean test score over 3 splits 75/25 (tables of more than 10,000 rows are cut to 10,000
 random ones), every model with its defaults, and mean CPU seconds of fit. Regression: R² of
-``FFNNRegressor()``, ``LinearRegression``, ``HistGradientBoostingRegressor()``, ``MLPRegressor`` with
-scaled columns and target (its defaults, and ``(256, 256)`` with early stopping) and pytabkit's
+``FFNNRegressor()``, ``LinearRegression``, ``HistGradientBoostingRegressor()``, ``MLPRegressor``
+with scaled columns and target (its defaults, and ``(256, 256)`` with early stopping) and pytabkit's
 ``RealMLP_TD_Regressor``. Classification: accuracy and log-loss of ``FFNNClassifier()``,
 ``HistGradientBoostingClassifier()`` and ``MLPClassifier`` with scaled columns. Categorical columns
 reach boosting, RealMLP and ours as pandas categoricals, the others one-hot encoded. RealMLP needs
 ``pip install pytabkit`` and takes most of the time; it is left out where it is not installed.
 
-``--results FILE`` keeps every fit in a file of JSON lines and takes from it what is already there, so
-that a run can be interrupted, or one model measured again (``--again NAME``).
+``--results FILE`` keeps every fit in a file of JSON lines and takes from it what is already there,
+so that a run can be interrupted, or one model measured again (``--again NAME``).
 """
 
-import argparse
-import contextlib
 import importlib
 import importlib.util
 import json
 import statistics
 import time
-import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _measure import (
-    add_data_argument,
-    argument_parser,
-    data_folder,
-    limit_threads,
-    print_heading,
-    print_table,
-    print_target,
+from sklearn.compose import (
+    TransformedTargetRegressor,
+    make_column_selector,
+    make_column_transformer,
 )
-from sklearn.compose import TransformedTargetRegressor, make_column_selector, make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 from sklearn.model_selection import train_test_split
@@ -102,7 +92,7 @@ def load(folder, task, name, most_rows):
         X, y = pd.DataFrame(file["X"]).add_prefix("c"), file["y"]
         for column in np.flatnonzero(file["categorical"]) if "categorical" in file else ():
             X[f"c{column}"] = X[f"c{column}"].astype(int).astype("category")
-    kept = np.random.RandomState(0).permutation(len(y))[:most_rows]  # noqa: NPY002
+    kept = np.random.RandomState(0).permutation(len(y))[:most_rows]
     return X.iloc[kept], y[kept]
 
 

@@ -15,11 +15,14 @@ ROOT = Path(__file__).parents[1]
 
 PUBLIC = {
     "sklearn_ext": [
+        "FFNNClassifier",
+        "FFNNRegressor",
         "PolynomialRegressor",
         "__version__",
         "datasets",
         "exceptions",
         "linear_model",
+        "neural_network",
     ],
     "sklearn_ext.datasets": ["list_nist", "load_concrete", "load_nist"],
     "sklearn_ext.exceptions": [
@@ -31,6 +34,7 @@ PUBLIC = {
         "SklearnExtWarning",
     ],
     "sklearn_ext.linear_model": ["PolynomialRegressor"],
+    "sklearn_ext.neural_network": ["FFNNClassifier", "FFNNRegressor"],
 }
 
 # Nothing that is optional may be paid for by somebody who does not use it. (Where pandas is
@@ -57,6 +61,7 @@ IMPORTS = [
     ("from sklearn_ext import exceptions", OPTIONAL | HEAVY),
     ("from sklearn_ext import datasets", OPTIONAL),
     ("from sklearn_ext import PolynomialRegressor; PolynomialRegressor()", OPTIONAL),
+    ("from sklearn_ext import FFNNRegressor; FFNNRegressor()", OPTIONAL),
 ]
 
 

@@ -6,6 +6,7 @@ leading axis and multiplied in one batched product. A single member is made of p
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import sqrt
 
 import numpy as np
@@ -53,7 +54,7 @@ def linear_layer(
     if members > 1:
         return PackedLinear(weight, torch.zeros(members, 1, n_outputs, dtype=torch.float64))
     # skip_init leaves the global generator alone, which the constructor of nn.Linear does not.
-    layer = nn.utils.skip_init(nn.Linear, n_inputs, n_outputs, dtype=torch.float64)
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_inputs, n_outputs, dtype=torch.float64)
     with torch.no_grad():
         layer.weight.copy_(weight[0].T)
         layer.bias.zero_()
@@ -181,7 +182,7 @@ class FeedForward(nn.Module):
         widths = [encoding.n_outputs, *hidden_layer_sizes]
         self.hidden = nn.ModuleList(
             linear_layer(n_members, a, b, sqrt(2.0 / max(a, 1)), generator)
-            for a, b in zip(widths[:-1], widths[1:], strict=True)
+            for a, b in pairwise(widths)
         )
         self.dropout = SharedDropout(dropout)
         # A small start of the outputs: the first predictions are near the mean.

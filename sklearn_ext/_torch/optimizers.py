@@ -46,7 +46,7 @@ class _Optimizer:
         for parameter in self.parameters:
             parameter.grad = None
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
+    @torch.no_grad()
     def step(self, gradients: Any = None) -> Any:
         """Move the parameters.
 

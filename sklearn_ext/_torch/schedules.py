@@ -60,7 +60,7 @@ def rate_factor(
     if schedule == "flat_cosine":
         return rise * 0.5 * (1.0 + cos(pi * max(0.0, 2.0 * time - 1.0)))
     if schedule == "invscaling":
-        return rise * (step + 1) ** -power_t
+        return rise * float((step + 1) ** -power_t)
     return rise
 
 

@@ -174,11 +174,7 @@ def _weight_of(batch: Batch) -> Tensor | int:
 def _row_axis_length(batch: Batch) -> int:
     inputs = batch.inputs
     first = next(iter(inputs.values())) if isinstance(inputs, dict) else inputs
-    return first.shape[_row_axis(batch)]
-
-
-def _row_axis(batch: Batch) -> int:
-    return int(batch.per_member)
+    return int(first.shape[int(batch.per_member)])
 
 
 def _cut(batch: Batch, slices: int) -> Iterator[Batch]:
@@ -203,7 +199,7 @@ def _clip(gradients: list[Tensor], largest: float) -> None:
         gradient.mul_(factor)
 
 
-@torch.no_grad()  # type: ignore[untyped-decorator]
+@torch.no_grad()
 def evaluate(
     forward: Callable[[Any], Tensor],
     loss: Callable[[Tensor, Tensor], Tensor],
@@ -258,7 +254,7 @@ class BestWeights:
         self.n_without = 0 if improved else self.n_without + 1
         self._reference = min(self._reference, loss) if improved else self._reference
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
+    @torch.no_grad()
     def restore(self) -> None:
         """Put the best weights back."""
         for parameter, kept in zip(self.parameters, self._kept, strict=False):

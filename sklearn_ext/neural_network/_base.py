@@ -19,7 +19,6 @@ from sklearn_ext._validation import (
     all_or_nothing,
     check_is_fitted,
     validate_data,
-    with_callbacks,
 )
 from sklearn_ext.neural_network._tables import fit_encoding
 
@@ -126,7 +125,7 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
         validate_data(self, X, reset=reset, skip_check_array=True)
         columns = [_column(X, index) for index in range(self.n_features_in_)]
         picked = np.array(
-            [[value for value in columns[j]] for j in np.flatnonzero(self._categorical)],
+            [list(columns[j]) for j in np.flatnonzero(self._categorical)],
             dtype=object,
         ).T
         if reset:
@@ -174,10 +173,7 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
         from sklearn_ext._torch.threads import one_thread
 
         table, y, weights = rows
-        kept = self.random_state if not isinstance(self.random_state, np.random.RandomState) else (
-            self.random_state
-        )
-        generator = make_generator(kept)
+        generator = make_generator(self.random_state)
         with one_thread():
             if not going_on:
                 self._build_net(generator)
@@ -311,9 +307,7 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
         ]
         settings = {"lr": self.learning_rate_init, "weight_decay": self.alpha}
         if self.solver == "sgd":
-            return SGD(
-                groups, momentum=self.momentum, nesterov=self.nesterovs_momentum, **settings
-            )
+            return SGD(groups, momentum=self.momentum, nesterov=self.nesterovs_momentum, **settings)
         return AdamW(groups, betas=(self.beta_1, self.beta_2), eps=self.epsilon, **settings)
 
     # Decisions that depend on the number of rows
@@ -326,10 +320,12 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
         return int(min(512, max(64, n_rows / 16)))
 
     def _epochs(self, n_rows, steps_an_epoch):
-        """150 steps for 200 rows, growing like n^0.8 up to 4000, and at least 10 epochs."""
+        """60 full batches, or 150 (n / 200)^0.8 steps up to 4000 in at least 10 epochs."""
         if self.max_iter != "auto":
             return self.max_iter
-        steps = min(4000.0, 150.0 * max(1.0, n_rows / 200.0) ** 0.8)
+        if n_rows <= FULL_BATCH_ROWS:
+            return 60
+        steps = min(4000.0, 150.0 * (n_rows / 200.0) ** 0.8)
         return max(10, ceil(steps / steps_an_epoch))
 
     def _stops_early(self, n_rows):
@@ -571,9 +567,7 @@ def _widths(hidden_layer_sizes):
     if widths.size == 0:
         return []
     if widths.ndim > 1 or not np.issubdtype(widths.dtype, np.integer) or np.any(widths < 1):
-        raise ValueError(
-            f"hidden_layer_sizes must hold integers > 0, got {hidden_layer_sizes!r}."
-        )
+        raise ValueError(f"hidden_layer_sizes must hold integers > 0, got {hidden_layer_sizes!r}.")
     return widths.tolist()
 
 

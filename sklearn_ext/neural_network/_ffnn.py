@@ -27,7 +27,7 @@ default="gelu"
         Adam with decoupled weight decay, or stochastic gradient descent with momentum.
     alpha : float, default=0.01
         Weight decay: every step takes the share ``learning rate * alpha`` off each weight, biases
-        excepted. (MLPRegressor adds its alpha to the loss instead.)
+        excepted, where MLPRegressor adds its alpha to the loss.
     batch_size : int or "auto", default="auto"
         Rows that one step sees. "auto" is all of them up to 200, else n / 16 within 64 and 512.
     learning_rate : {{"constant", "invscaling", "cosine", "flat_cosine", "one_cycle"}}, \
@@ -41,8 +41,8 @@ default="flat_cosine"
     power_t : float, default=0.5
         Exponent of "invscaling".
     max_iter : int or "auto", default="auto"
-        Epochs. "auto" takes as many as give 150 steps for 200 rows, growing like n^0.8 up to 4000
-        steps, and at least 10 epochs.
+        Epochs. "auto" is 60 for full batches of up to 200 rows; for more rows n as many as give
+        150 (n / 200)^0.8 steps, at most 4000 steps and at least 10 epochs.
     shuffle : bool, default=True
         Whether rows come in a new order every epoch.
     random_state : int, RandomState instance or None, default=None
@@ -77,7 +77,7 @@ default="flat_cosine"
         training loss.
     dropout : float, default=0.1
         Probability, in [0, 1), that a hidden unit is left out of a step; members share the mask.
-    n_members : int, default=8
+    n_members : int, default=4
         Nets that are trained side by side and averaged. They differ in their initial weights, in
         the order of rows and in the rows held out.
     n_bins : int, default=16
@@ -220,9 +220,7 @@ class FFNNRegressor(RegressorMixin, BaseFeedForward):
 
     _parameter_constraints = {
         **BaseFeedForward._parameter_constraints,
-        "loss": [
-            StrOptions({"squared_error", "absolute_error", "huber", "quantile", "poisson"})
-        ],
+        "loss": [StrOptions({"squared_error", "absolute_error", "huber", "quantile", "poisson"})],
         "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
         "huber_delta": [Interval(Real, 0, None, closed="neither")],
     }
@@ -257,7 +255,7 @@ class FFNNRegressor(RegressorMixin, BaseFeedForward):
         epsilon=1e-8,
         n_iter_no_change="auto",
         dropout=0.1,
-        n_members=8,
+        n_members=4,
         n_bins=16,
         categorical_features="from_dtype",
         max_grad_norm=None,
@@ -347,7 +345,7 @@ class FFNNRegressor(RegressorMixin, BaseFeedForward):
         return mean, members.std(axis=0, ddof=1)
 
     def score(self, X, y, sample_weight=None):
-        """R² of the predictions; for several quantiles the mean of their D² pinball scores.
+        """Return R²; for several quantiles the mean of their D² pinball scores.
 
         Parameters
         ----------
@@ -404,8 +402,6 @@ class FFNNRegressor(RegressorMixin, BaseFeedForward):
         if reset:
             self._single_target = y.ndim == 1
         y = y.reshape(len(y), -1)
-        if y.shape[1] == 1 and reset and not self._single_target:
-            self._single_target = False
         if not reset and y.shape[1] != self._n_targets:
             raise ValueError(f"y has {y.shape[1]} targets, but the net has {self._n_targets}.")
         if self.loss == "poisson" and (np.any(y < 0) or not y.sum() > 0):
@@ -543,7 +539,7 @@ class FFNNClassifier(ClassifierMixin, BaseFeedForward):
         epsilon=1e-8,
         n_iter_no_change="auto",
         dropout=0.1,
-        n_members=8,
+        n_members=4,
         n_bins=16,
         categorical_features="from_dtype",
         max_grad_norm=None,
@@ -662,7 +658,7 @@ class FFNNClassifier(ClassifierMixin, BaseFeedForward):
         return np.log(np.maximum(probability, np.finfo(probability.dtype).tiny))
 
     def decision_function(self, X):
-        """Log-odds of binary and multilabel classes, log-probabilities of several.
+        """Compute log-odds of two classes and of labels, log-probabilities of several classes.
 
         Parameters
         ----------
@@ -688,10 +684,8 @@ class FFNNClassifier(ClassifierMixin, BaseFeedForward):
         return highest + np.log(mean)
 
     def _read_target(self, y, *, reset):
+        y = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=self)
         check_classification_targets(y)
-        y = check_array(
-            y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name="y", estimator=self
-        )
         multilabel = type_of_target(y) == "multilabel-indicator"
         if not multilabel:
             y = column_or_1d(y, warn=True)

@@ -1,5 +1,7 @@
 """What a net learns about the columns of a table before it is trained."""
 
+from itertools import pairwise
+
 import numpy as np
 
 __all__ = ["fit_encoding", "weighted_quantiles"]
@@ -102,5 +104,5 @@ def _numeric_column(values, weights, n_bins):
     levels = np.arange(n_bins + 1) / n_bins
     edges = np.unique(weighted_quantiles(values, weights, levels))
     edges = np.unique(np.append(edges, [values.min(), values.max()]))
-    pairs = list(zip(edges[:-1], edges[1:], strict=True))
+    pairs = list(pairwise(edges))
     return quartiles[1], scale, pairs if len(pairs) > 1 else []
