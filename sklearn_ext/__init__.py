@@ -9,7 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy names
-    from sklearn_ext import datasets, exceptions, linear_model, neural_network
+    from sklearn_ext import (
+        activations,
+        datasets,
+        exceptions,
+        inspection,
+        linear_model,
+        neural_network,
+    )
     from sklearn_ext.linear_model import PolynomialRegressor
     from sklearn_ext.neural_network import FFNNClassifier, FFNNRegressor
 
@@ -20,13 +27,17 @@ __all__ = [
     "FFNNRegressor",
     "PolynomialRegressor",
     "__version__",
+    "activations",
     "datasets",
     "exceptions",
+    "inspection",
     "linear_model",
     "neural_network",
 ]
 
-_SUBMODULES = frozenset({"datasets", "exceptions", "linear_model", "neural_network"})
+_SUBMODULES = frozenset(
+    {"activations", "datasets", "exceptions", "inspection", "linear_model", "neural_network"}
+)
 _HOME_OF = {
     "FFNNClassifier": "neural_network",
     "FFNNRegressor": "neural_network",

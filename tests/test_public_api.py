@@ -19,10 +19,18 @@ PUBLIC = {
         "FFNNRegressor",
         "PolynomialRegressor",
         "__version__",
+        "activations",
         "datasets",
         "exceptions",
+        "inspection",
         "linear_model",
         "neural_network",
+    ],
+    "sklearn_ext.activations": [
+        "GeluDifference",
+        "gelu",
+        "gelu_derivative",
+        "gelu_max_difference",
     ],
     "sklearn_ext.datasets": ["list_nist", "load_concrete", "load_nist"],
     "sklearn_ext.exceptions": [
@@ -33,6 +41,7 @@ PUBLIC = {
         "SklearnExtError",
         "SklearnExtWarning",
     ],
+    "sklearn_ext.inspection": ["LossCurveDisplay"],
     "sklearn_ext.linear_model": ["PolynomialRegressor"],
     "sklearn_ext.neural_network": ["FFNNClassifier", "FFNNRegressor"],
 }
