@@ -1,5 +1,5 @@
 # Every target sets itself up: all that is needed beforehand is Python 3.11+, pip and make.
-#   make demo      polynomial regression end to end, with a picture
+#   make demo      polynomial regression and nets end to end, with pictures
 #   make test      lint, types, the whole suite, on the pinned versions
 #   make test-min  the numerical part of the suite, on the lowest supported versions
 # Overridable: PYTHON, VENV, VENV_MIN, PYTEST_ARGS (e.g. make test PYTEST_ARGS="-k nist").
@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A stamp says that the environment holds what these two files asked for; a change to either
 # installs again, nothing else does.
 DEV_STAMP := $(VENV)/.installed-dev
-DEMO_STAMP := $(VENV)/.installed-plot
+DEMO_STAMP := $(VENV)/.installed-plot,torch
 DOCS_STAMP := $(VENV)/.installed-docs
 BENCH_STAMP := $(VENV)/.installed-bench
 MIN_STAMP := $(VENV_MIN)/.installed
@@ -33,8 +33,9 @@ DEMO_READY := $(or $(wildcard $(DEV_STAMP)),$(DEMO_STAMP))
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(DEMO_READY) ## run the polynomial regression example
+demo: $(DEMO_READY) ## run the examples on the concrete data
 	$(VENV)/bin/python examples/plot_polynomial_regression.py
+	$(VENV)/bin/python examples/plot_ffnn_grid_search.py
 
 test: lint ## lint, then the whole test suite
 	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)

@@ -99,10 +99,9 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
             weights = _check_sample_weight(
                 sample_weight, table, dtype=np.float64, ensure_non_negative=True
             )
-        table, y, weights = _drop_weightless(table, y, weights)
+        rows = table, y, weights = _drop_weightless(table, y, self._row_weights(y, weights))
         if not going_on:
             self._learn_columns(table, y, weights)
-        rows = (table, y, self._row_weights(y, weights))
         valid = self._read_validation(validation_set)
         self._train(context, X, rows, valid, partial=partial, going_on=going_on)
 
@@ -382,6 +381,9 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
     def _set_dtype(self, dtype):
         for parameter in self.net_.module_.parameters():
             parameter.data = parameter.data.to(dtype)
+        for state in getattr(self.net_.optimizer_, "state", []):
+            for slot in set(state) - {"step"}:
+                state[slot] = [tensor.to(dtype) for tensor in state[slot]]
 
     def _epoch_hook(self, context, X, y, epochs):
         """Speak to scikit-learn's callbacks and to the terminal behind every epoch."""

@@ -1,0 +1,266 @@
+"""Laws of the feed-forward estimators."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from joblib import Parallel, delayed
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.callback import ScoringMonitor
+from sklearn.datasets import load_breast_cancer, load_iris, make_regression
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPRegressor
+
+from sklearn_ext import FFNNClassifier, FFNNRegressor
+from sklearn_ext.datasets import load_concrete
+
+torch = pytest.importorskip("torch")
+skorch_callbacks = pytest.importorskip("skorch.callbacks")
+
+X, y = make_regression(400, 6, n_informative=4, noise=5.0, random_state=0)
+SHORT = {"max_iter": 3, "n_members": 2, "hidden_layer_sizes": (16,), "random_state": 0}
+
+
+def short(**parameters):
+    return FFNNRegressor(**{**SHORT, **parameters})
+
+
+def fitted_prediction(n_rows, widths, dtype):
+    rows = X[:n_rows].astype(dtype)
+    return FFNNRegressor(widths, max_iter=4, random_state=3).fit(rows, y[:n_rows]).predict(rows)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("widths", [(128, 128), (100,), (33, 7)])
+@pytest.mark.parametrize("n_rows", [120, 400])
+def test_same_bits_in_threads_and_processes(n_rows, widths, dtype):
+    arguments = n_rows, widths, dtype
+    alone = fitted_prediction(*arguments)
+    for options in ({"prefer": "threads"}, {"backend": "loky"}):
+        both = Parallel(2, **options)(delayed(fitted_prediction)(*arguments) for _ in range(2))
+        for found in both:
+            assert_array_equal(found, alone)
+
+
+def test_global_state_of_torch_is_left_alone():
+    torch.manual_seed(5)
+    before = torch.get_rng_state().clone(), torch.get_num_threads(), list(warnings.filters)
+    short(dropout=0.2).fit(X, y).predict(X)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (torch.get_num_threads(), list(warnings.filters)) == before[1:]
+
+
+def test_unseeded_fits_differ():
+    first, second = (short(random_state=None).fit(X, y).predict(X) for _ in range(2))
+    assert np.any(first != second)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_weight_counts_repetitions_in_full_batches(dropout):
+    rng = np.random.default_rng(0)
+    weight = rng.integers(0, 4, size=60).astype(float)
+    repeated = np.repeat(np.arange(60), weight.astype(int))
+    model = FFNNRegressor(dropout=dropout, n_members=2, random_state=0)
+    weighted = model.fit(X[:60], y[:60], sample_weight=weight).predict(X)
+    assert_allclose(model.fit(X[repeated], y[repeated]).predict(X), weighted, rtol=1e-6)
+
+
+def test_row_of_weight_zero_is_no_row_in_mini_batches():
+    weight = np.r_[np.zeros(50), np.ones(350)]
+    with_zeros = short().fit(X, y, sample_weight=weight).predict(X)
+    assert_allclose(short().fit(X[50:], y[50:]).predict(X), with_zeros, rtol=1e-4)
+
+
+def test_better_than_the_plain_net_on_real_data():
+    data = load_concrete()
+    parts = train_test_split(data.data, data.target, random_state=1)
+    ours = FFNNRegressor(random_state=0).fit(parts[0], parts[2])
+    plain = MLPRegressor(max_iter=3000, random_state=0).fit(parts[0], parts[2])
+    assert ours.score(parts[1], parts[3]) > plain.score(parts[1], parts[3])
+    assert ours.score(parts[1], parts[3]) > 0.85
+
+
+def test_net_without_hidden_layers_is_a_line():
+    rows = np.tanh(X[:150])  # inside the range where the smooth clip is nearly a line
+    target = rows @ np.arange(6.0)
+    model = FFNNRegressor(
+        (), n_bins=0, alpha=0.0, learning_rate_init=0.05, max_iter=300, n_members=1, random_state=0
+    )
+    assert model.fit(rows, target).score(rows, target) > 0.99
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber", "poisson"])
+def test_losses_learn(loss):
+    target = np.exp(y / 200) if loss == "poisson" else y
+    model = FFNNRegressor(loss=loss, random_state=0).fit(X, target)
+    assert model.score(X, target) > 0.9
+    if loss == "poisson":
+        assert np.all(model.predict(X * 100) > 0)
+
+
+def test_several_quantiles_do_not_cross_and_keep_the_users_order():
+    rng = np.random.default_rng(0)
+    rows = rng.uniform(-1, 1, size=(3000, 1))
+    target = rows[:, 0] + rng.normal(size=3000) * (0.2 + np.abs(rows[:, 0]))
+    model = FFNNRegressor(loss="quantile", quantile=[0.9, 0.1, 0.5], random_state=0)
+    high, low, middle = model.fit(rows[:2000], target[:2000]).predict(rows[2000:]).T
+    assert np.all(low <= middle)
+    assert np.all(middle <= high)
+    inside = np.mean((target[2000:] > low) & (target[2000:] < high))
+    assert 0.74 < inside < 0.86
+    assert model.score(rows, target) > 0.0
+
+
+def test_shapes_of_several_targets_and_quantiles():
+    Y = np.c_[y, -y]
+    assert short().fit(X, Y).predict(X).shape == (400, 2)
+    assert short().fit(X, y[:, None]).predict(X).shape == (400, 1)
+    model = short(loss="quantile", quantile=[0.2, 0.8]).fit(X, Y)
+    assert model.predict(X).shape == (400, 2, 2)
+    mean, std = short().fit(X, Y).predict(X, return_std=True)
+    assert mean.shape == std.shape == (400, 2)
+    assert np.all(std > 0)
+    with pytest.raises(ValueError, match="n_members=1"):
+        short(n_members=1).fit(X, y).predict(X, return_std=True)
+
+
+def test_accumulation_changes_nothing():
+    whole = short(dropout=0.0, precision="float64").fit(X, y).predict(X)
+    cut = short(dropout=0.0, precision="float64", gradient_accumulation_steps=3)
+    assert_allclose(cut.fit(X, y).predict(X), whole, rtol=1e-6)
+
+
+def test_predictions_do_not_depend_on_the_company():
+    model = short().fit(X, y)
+    assert_allclose(model.predict(X[:7]), model.predict(X)[:7], rtol=1e-10)
+
+
+def test_scale_of_the_columns_does_not_matter():
+    scale = np.array([1e-9, 1e6, 1.0, 3.0, 1e3, 1e-3])
+    moved = X * scale + 1e3 * scale
+    assert_allclose(short().fit(moved, y).predict(moved), short().fit(X, y).predict(X), rtol=1e-3)
+
+
+def test_categories_missing_values_and_unknown_ones():
+    frames = pytest.importorskip("pandas")
+    names = np.where(y > 0, "high", "low").astype(object)
+    names[3] = None
+    frame = frames.DataFrame(X[:, :1], columns=["a"]).assign(k=frames.Categorical(names))
+    frame.loc[5, "a"] = np.nan
+    model = FFNNRegressor(random_state=0).fit(frame, y)
+    assert model.score(frame, y) > 0.5
+    strange = frame.assign(k=frames.Categorical(["never seen"] * len(frame)))
+    assert np.all(np.isfinite(model.predict(strange)))
+    again = pickle.loads(pickle.dumps(model))
+    assert_array_equal(again.predict(frame), model.predict(frame))
+
+
+def test_labels_of_any_type():
+    iris = load_iris()
+    words = iris.target_names[iris.target]
+    model = FFNNClassifier(random_state=0).fit(iris.data, words)
+    assert model.score(iris.data, words) > 0.95
+    assert_allclose(model.predict_proba(iris.data).sum(axis=1), 1.0)
+    several = np.c_[iris.target > 0, iris.target > 1].astype(int)
+    model = FFNNClassifier(random_state=0).fit(iris.data, several)
+    assert model.predict(iris.data).shape == (150, 2)
+    assert model.score(iris.data, several) > 0.9
+
+
+def test_class_weight_is_a_sample_weight():
+    rows, labels = load_breast_cancer(return_X_y=True)
+    settings = {"max_iter": 3, "n_members": 2, "random_state": 0}
+    by_class = FFNNClassifier(class_weight={0: 3.0, 1: 1.0}, **settings).fit(rows, labels)
+    weight = np.where(labels == 0, 3.0, 1.0)
+    by_row = FFNNClassifier(**settings).fit(rows, labels, sample_weight=weight)
+    assert_allclose(by_class.predict_proba(rows), by_row.predict_proba(rows), rtol=1e-5)
+
+
+def test_validation_set_of_the_user_and_best_epoch():
+    model = FFNNRegressor(max_iter=30, random_state=0)
+    model.fit(X[:300], y[:300], validation_set=(X[300:], y[300:]))
+    assert model.best_loss_ == min(model.validation_loss_curve_)
+    assert len(model.validation_scores_) == model.n_iter_
+    with pytest.raises(ValueError, match="validation_set must be a tuple"):
+        short().fit(X, y, validation_set=X)
+
+
+def test_diverging_fit_says_so_and_leaves_nothing():
+    model = short(solver="sgd", learning_rate_init=1e9)
+    with pytest.raises(ValueError, match=r"epoch \d+ with learning_rate_init=1000000000\.0"):
+        model.fit(X, y)
+    assert not hasattr(model, "net_")
+    assert not hasattr(model, "n_features_in_")
+
+
+def test_interrupt_keeps_what_was_learned():
+    class Stop(skorch_callbacks.Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 2:
+                raise KeyboardInterrupt
+
+    model = short(callbacks=[Stop()], max_iter=10)
+    with pytest.warns(ConvergenceWarning, match="interrupted by user"):
+        model.fit(X, y)
+    assert model.n_iter_ == 2
+    assert np.all(np.isfinite(model.predict(X)))
+
+
+def test_callbacks_hear_of_batches_and_change_nothing():
+    heard = []
+
+    class Listen(skorch_callbacks.Callback):
+        def on_batch_end(self, net, batch=None, training=None, **kwargs):
+            heard.append(training)
+
+    model = short(callbacks=[Listen()]).fit(X, y)
+    assert len(heard) >= 3 * model.n_iter_
+    assert_array_equal(model.predict(X), short().fit(X, y).predict(X))
+
+
+def test_monitor_of_sklearn_scores_every_epoch():
+    monitor = ScoringMonitor(scoring="r2")
+    model = short(early_stopping=False).set_callbacks(monitor).fit(X, y)
+    scores = [row["r2"] for row in monitor.get_logs().data]
+    assert len(scores) == 3
+    assert scores[-1] == pytest.approx(model.score(X, y), rel=1e-4)
+
+
+def test_warm_start_and_partial_fit_go_on():
+    model = short(warm_start=True).fit(X, y)
+    first = model.score(X, y)
+    assert model.fit(X, y).score(X, y) > first
+    stream = short()
+    scores = [stream.partial_fit(X, y).score(X, y) for _ in range(20)]
+    assert scores[-1] > scores[0]
+    classes = FFNNClassifier(random_state=0)
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        classes.partial_fit(X, y > 0)
+    classes.partial_fit(X[:50], (y > 0)[:50], classes=[False, True]).partial_fit(X, y > 0)
+
+
+def test_state_holds_no_torch_object():
+    state = short().fit(X, y).__getstate__()
+    kinds = {type(value).__module__.partition(".")[0] for value in state.values()}
+    assert not kinds & {"torch", "skorch", "sklearn_ext"}
+
+
+def test_optimizers_import_no_compiler():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, numpy as np; from sklearn_ext import FFNNRegressor;"
+        "FFNNRegressor(max_iter=1).fit(np.eye(9), np.arange(9.0));"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_summary_counts_the_parameters():
+    model = short().fit(X, y)
+    found = sum(p.numel() for p in model.net_.module_.parameters())
+    assert model.n_parameters_ == found
+    assert f"{found:,}" in model.summary()
