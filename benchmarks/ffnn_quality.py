@@ -18,9 +18,19 @@ import importlib.util
 import json
 import statistics
 import time
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from _measure import (
+    add_data_argument,
+    argument_parser,
+    data_folder,
+    limit_threads,
+    print_heading,
+    print_table,
+)
 from sklearn.compose import (
     TransformedTargetRegressor,
     make_column_selector,
@@ -73,7 +83,7 @@ REGRESSORS = {
     "HGB": lambda seed: HistGradientBoostingRegressor(random_state=seed),
     "MLP": lambda seed: scaled_target(MLPRegressor(random_state=seed)),
     "MLP 256": lambda seed: scaled_target(
-        MLPRegressor((256, 256), early_stopping=True, random_state=seed)
+        MLPRegressor(hidden_layer_sizes=(256, 256), early_stopping=True, random_state=seed)
     ),
     "RealMLP": real_mlp,
 }
@@ -82,7 +92,7 @@ CLASSIFIERS = {
     "HGB": lambda seed: HistGradientBoostingClassifier(random_state=seed),
     "MLP": lambda seed: numeric_table(MLPClassifier(random_state=seed)),
     "MLP 256": lambda seed: numeric_table(
-        MLPClassifier((256, 256), early_stopping=True, random_state=seed)
+        MLPClassifier(hidden_layer_sizes=(256, 256), early_stopping=True, random_state=seed)
     ),
 }
 
@@ -150,3 +160,46 @@ def table(known, task, names, models, measure_name):
             row.append(statistics.fmean(values) if values else np.nan)
         rows.append(row)
     return rows
+
+
+def available(models):
+    """Leave out RealMLP where it is not installed."""
+    has_peer = importlib.util.find_spec("pytabkit") is not None
+    return {name: make for name, make in models.items() if has_peer or name != "RealMLP"}
+
+
+def report(known, task, names, models, measure_name):
+    rows = table(known, task, names, models, measure_name)
+    print_table(
+        ["set", *models], [[row[0], *(f"{value:.4f}" for value in row[1:])] for row in rows]
+    )
+    means = np.array([row[1:] for row in rows]).mean(axis=0)
+    shown = ", ".join(f"{name} {mean:.4f}" for name, mean in zip(models, means, strict=True))
+    print(f"\nmean {measure_name}: {shown}\n", flush=True)
+
+
+def main():
+    parser = argument_parser(__doc__)
+    add_data_argument(parser)
+    parser.add_argument("--results", type=Path, default=None, help="file to keep fits in")
+    parser.add_argument("--again", nargs="*", default=(), help="models to measure anew")
+    parser.add_argument("--models", nargs="*", default=None, help="models (default: all)")
+    args = parser.parse_args()
+    folder = data_folder(args, "tabular")
+    warnings.simplefilter("ignore")  # convergence of the peers at their defaults, and the like
+    with limit_threads(args.threads):
+        print_heading("Default nets on real tables", args, ("torch", "skorch", "pytabkit"))
+        for task, names, models, kinds in (
+            ("reg", REGRESSION, REGRESSORS, ("r2", "seconds")),
+            ("clf", CLASSIFICATION, CLASSIFIERS, ("accuracy", "log_loss", "seconds")),
+        ):
+            chosen = available(models)
+            if args.models:
+                chosen = {name: chosen[name] for name in args.models if name in chosen}
+            known = run(args, folder, task, names, chosen)
+            for kind in kinds:
+                report(known, task, names, chosen, kind)
+
+
+if __name__ == "__main__":
+    main()
