@@ -237,7 +237,7 @@ def _on_array(formula, x, approximate):
     if x.dtype.kind not in "biuf":
         raise TypeError(f"x must hold real numbers, got an array of dtype {x.dtype}")
     weight, slope = (_cdf, _density) if approximate == "none" else (_sigmoid, _sigmoid_slope)
-    kept = np.float32 if x.dtype == np.float32 else np.float64
+    kept = np.float32 if x.dtype.type is np.float32 else np.float64
     with np.errstate(under="ignore"):  # the tail underflows to zero, which is its value
         result = formula(np, x.astype(np.float64), weight, slope)
         return result.astype(kept)[()]

@@ -15,7 +15,7 @@ from sklearn_ext.activations import gelu, gelu_derivative, gelu_max_difference
 ROOT = Path(__file__).parents[1]
 FORMS = ("none", "tanh")
 GRID = np.linspace(-12, 12, 4801)
-# Numbers with all their bits in use, so that no square or product of them is exact.
+# Numbers as doubles: the squares of most are not exact.
 TAIL = [-0.1, -0.7517915, -1.4142135623730951, -3.3, -7.7, -10.0, -14.937, -25.3, -36.6]
 
 both_forms = pytest.mark.parametrize("form", FORMS)
@@ -172,6 +172,9 @@ def test_floating_dtype_is_kept(function, form, dtype):
     value = function(x, form)
     assert value.dtype == dtype
     np.testing.assert_array_equal(value, function(x.astype(np.float64), form).astype(dtype))
+    swapped = function(x.astype(np.dtype(dtype).newbyteorder()), form)
+    assert swapped.dtype == dtype
+    np.testing.assert_array_equal(swapped, value)
 
 
 @both_functions
@@ -291,9 +294,10 @@ def test_tensor_gives_a_tensor_like_it(torch, function, form, dtype):
     assert (value.dtype, value.device, value.shape) == (x.dtype, x.device, x.shape)
     assert torch.equal(x, before)
     expected = torch.from_numpy(function(x.double().numpy(), form))
-    # Computed in float32 at least, so a half is off by one rounding.
+    # A half is computed in float32, and so is off by its one rounding: half a unit.
+    rtol, atol = (0.51, 1e-3) if x.itemsize == 2 else (2, 2)
     unit = torch.finfo(x.dtype).eps
-    torch.testing.assert_close(value.double(), expected, rtol=2 * unit, atol=2 * unit)
+    torch.testing.assert_close(value.double(), expected, rtol=rtol * unit, atol=atol * unit)
     assert function(x[0, 0], form).shape == ()
     assert function(x[:0], form).shape == (0, 667)
 
@@ -327,8 +331,10 @@ def test_gradcheck(torch, function, form):
 
 
 @both_forms
-@pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-6), ("float64", 2e-15)])
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 5e-6), ("float64", 2e-14)])
 def test_autograd_gives_the_derivative(torch, form, dtype, bound):
+    # torch differentiates its logistic function by s (1 - s), whose second factor has lost
+    # digits on the right; the factor x v' of equation (4), up to 60 there, magnifies that.
     x = torch.tensor(GRID, dtype=getattr(torch, dtype), requires_grad=True)
     (slope,) = torch.autograd.grad(gelu(x, form).sum(), x)
     torch.testing.assert_close(slope, gelu_derivative(x.detach(), form), rtol=bound, atol=bound)

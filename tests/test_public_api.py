@@ -27,7 +27,6 @@ PUBLIC = {
         "neural_network",
     ],
     "sklearn_ext.activations": [
-        "GeluDifference",
         "gelu",
         "gelu_derivative",
         "gelu_max_difference",
