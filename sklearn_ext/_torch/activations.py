@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional
 
-__all__ = ["ACTIVATIONS", "activation_function"]
+__all__ = ["activation_function"]
 
 
 def _gelu_tanh(x: torch.Tensor) -> torch.Tensor:
@@ -25,7 +25,6 @@ _FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "logistic": torch.sigmoid,
     "identity": _identity,
 }
-ACTIVATIONS = tuple(_FUNCTIONS)
 
 
 def activation_function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -156,6 +156,11 @@ class Rows:
     def __len__(self) -> int:
         return _count(self.inputs) if self.of_members is None else self.of_members.shape[1]
 
+    @property
+    def seen_targets(self) -> Tensor:
+        """Targets of the rows that are seen, (n_members, n, ...) where members see their own."""
+        return self.targets if self.of_members is None else take(self.targets, self.of_members)
+
     def batch(self, index: Tensor | None) -> Batch:
         """Gather the rows of `index`; None gives all of them as they lie."""
         if index is None:

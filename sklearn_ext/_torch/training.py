@@ -96,8 +96,6 @@ class GradientSteps:
         Number of steps so far.
     rates : list of float
         Initial learning rate of each group.
-    dropouts : list of torch.nn.Module
-        Layers that need the generator while training.
     """
 
     forward: Callable[[Any], Tensor]
@@ -112,7 +110,6 @@ class GradientSteps:
     autocast: torch.dtype | None = None
     n_taken: int = 0
     rates: list[float] = field(default_factory=list)
-    dropouts: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.rates = self.rates or [group["lr"] for group in self.optimizer.param_groups]

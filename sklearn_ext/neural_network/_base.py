@@ -1,6 +1,7 @@
 """What the feed-forward estimators share: from validated arrays to a trained net."""
 
 import warnings
+from dataclasses import replace
 from math import ceil
 from numbers import Integral, Real
 
@@ -11,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_consistent_length
 
 from sklearn_ext._optional import import_optional
+from sklearn_ext._torch.schedules import SCHEDULES
 from sklearn_ext._validation import (
     Interval,
     StrOptions,
@@ -42,9 +44,7 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
         "solver": [StrOptions({"adam", "sgd"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [
-            StrOptions({"constant", "invscaling", "cosine", "flat_cosine", "one_cycle"})
-        ],
+        "learning_rate": [StrOptions(set(SCHEDULES))],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
         "power_t": [Interval(Real, 0, None, closed="left")],
@@ -94,12 +94,8 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
         table = self._read_table(X, reset=not going_on)
         y = self._read_target(y, reset=not going_on)
         check_consistent_length(table, y)
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(
-                sample_weight, table, dtype=np.float64, ensure_non_negative=True
-            )
-        rows = table, y, weights = _drop_weightless(table, y, self._row_weights(y, weights))
+        weights = self._row_weights(y, _checked_weights(sample_weight, table))
+        rows = table, y, weights = _drop_weightless(table, y, weights)
         if not going_on:
             self._learn_columns(table, y, weights)
         valid = self._read_validation(validation_set)
@@ -123,15 +119,12 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
         """Put codes in the place of categories."""
         validate_data(self, X, reset=reset, skip_check_array=True)
         columns = [_column(X, index) for index in range(self.n_features_in_)]
-        picked = np.array(
-            [list(columns[j]) for j in np.flatnonzero(self._categorical)],
-            dtype=object,
-        ).T
+        coded_columns = np.flatnonzero(self._categorical)
         if reset:
-            self._categories = [_known(picked[:, j]) for j in range(picked.shape[1])]
+            self._categories = [_known(columns[j]) for j in coded_columns]
         coded = np.empty((len(columns[0]), self.n_features_in_), dtype=np.float64)
-        for j, known in enumerate(self._categories):
-            coded[:, np.flatnonzero(self._categorical)[j]] = _codes(picked[:, j], known)
+        for j, known in zip(coded_columns, self._categories, strict=True):
+            coded[:, j] = _codes(columns[j], known)
         for j in np.flatnonzero(~self._categorical):
             coded[:, j] = check_array(
                 np.asarray(columns[j]), ensure_2d=False, ensure_all_finite="allow-nan", dtype=float
@@ -156,11 +149,10 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
                 "validation_set must be a tuple (X, y) or (X, y, sample_weight), got "
                 f"{type(validation_set).__name__!r}."
             )
-        X, y, *rest = validation_set
+        X, y, sample_weight = (*validation_set, None)[:3]
         table, y = self._read_table(X, reset=False), self._read_target(y, reset=False)
         check_consistent_length(table, y)
-        weights = _check_sample_weight(rest[0], table, dtype=np.float64) if rest else None
-        return table, y, self._row_weights(y, weights)
+        return table, y, self._row_weights(y, _checked_weights(sample_weight, table))
 
     # Training
 
@@ -178,13 +170,12 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
                 self._build_net(generator)
             run, epochs = self._plan(table, y, weights, valid, generator, partial)
             run.on_epoch = self._epoch_hook(context, X, y, epochs)
-            for part in run.steps.dropouts:
-                part.generator = generator
+            dropout = self.net_.module_.dropout
+            dropout.generator, dropout.shared_by_rows = generator, run.batch_size >= len(table)
             try:
                 self.net_.partial_fit(run, None, epochs=epochs)
             finally:
-                for part in run.steps.dropouts:
-                    part.generator = None
+                dropout.generator = None
             if run.valid is not None or run.interrupted:
                 run.best.restore()
             self._set_dtype(torch.float64 if table.dtype == np.float64 else torch.float32)
@@ -193,18 +184,26 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
     def _build_net(self, generator):
         """Make a new net of the fitted encoding."""
         from sklearn_ext._torch.device import resolve_device
+
+        self.net_ = self._wrapped(
+            self._build_module(generator),
+            resolve_device(self.device),
+            callbacks=self.callbacks,
+            compile=self.compile,
+        )
+
+    def _wrapped(self, module, device, **settings):
+        """Put a module into the skorch net."""
         from sklearn_ext.neural_network._net import Net
 
-        device = resolve_device(self.device)
-        self.net_ = Net(
-            self._build_module(generator),
+        return Net(
+            module,
             criterion=self._build_loss(),
             optimizer=_no_optimizer,
             train_split=None,
             device=str(device),
-            callbacks=self.callbacks,
-            compile=self.compile,
             verbose=0,
+            **settings,
         ).initialize()
 
     def _build_module(self, generator):
@@ -224,36 +223,44 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
         """Decide on everything of a run; the run and its number of epochs."""
         import torch
 
-        from sklearn_ext._torch.batches import Rows
-        from sklearn_ext._torch.device import autocast_dtype
-        from sklearn_ext._torch.training import BestWeights, GradientSteps
+        from sklearn_ext._torch.training import BestWeights
         from sklearn_ext.neural_network._net import Run
 
         n_rows, net = len(table), self.net_
         batch_size = self._batch_size(n_rows)
         device = torch.device(net.device)
         self._set_dtype(self._training_dtype(table.dtype, n_rows, batch_size, device))
-        of_members, held_out = (None, None)
-        if valid is None and not partial and self._stops_early(n_rows):
-            of_members, held_out = self._folds(y, generator)
-        rows, forward = self._to_rows(table, y, weights, device)
-        train = Rows(rows.inputs, rows.targets, rows.weights, of_members)
-        watched = None
-        if held_out is not None:
-            watched = Rows(rows.inputs, rows.targets, rows.weights, held_out)
-        elif valid is not None:
-            watched = self._to_rows(*valid, device)[0]
+        holds_out = valid is None and not partial and self._stops_early(n_rows)
+        folds = self._folds(y, generator) if holds_out else None
+        train, watched, forward = self._rows_of_run((table, y, weights), valid, folds, device)
         steps_an_epoch = ceil(len(train) / batch_size)
         epochs = 1 if partial else self._epochs(n_rows, steps_an_epoch)
-        if partial and getattr(self, "_goes_on", False):
-            optimizer = net.optimizer_
-        else:
-            optimizer = net.optimizer_ = self._build_optimizer()
-        steps = GradientSteps(
+        if not (partial and getattr(self, "_goes_on", False)):
+            net.optimizer_ = self._build_optimizer()
+        run = Run(
+            train,
+            watched,
+            self._gradient_steps(forward, epochs * steps_an_epoch, device, partial),
+            generator,
+            batch_size,
+            self._patience(watched, epochs),
+            BestWeights(net.optimizer_.parameters, self.tol),
+            self.shuffle,
+            score=self._validation_score,
+            datasets=_datasets(self.callbacks, table, y),
+        )
+        return run, epochs
+
+    def _gradient_steps(self, forward, n_steps, device, partial):
+        """Set up the steps; those of partial_fit keep to the initial rate."""
+        from sklearn_ext._torch.device import autocast_dtype
+        from sklearn_ext._torch.training import GradientSteps
+
+        return GradientSteps(
             forward,
-            net.criterion_,
-            optimizer,
-            epochs * steps_an_epoch,
+            self.net_.criterion_,
+            self.net_.optimizer_,
+            n_steps,
             schedule="constant" if partial else self.learning_rate,
             warmup=0.0 if partial else self.warmup_fraction,
             power_t=self.power_t,
@@ -261,24 +268,23 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
             slices=self.gradient_accumulation_steps,
             autocast=autocast_dtype(self._precision(device)),
         )
-        steps.dropouts = [net.module_.dropout]
-        net.module_.dropout.shared_by_rows = batch_size >= n_rows
-        run = Run(
-            train,
-            watched,
-            steps,
-            generator,
-            batch_size,
-            self._patience(watched, epochs),
-            BestWeights(optimizer.parameters, self.tol),
-            self.shuffle,
-            score=self._validation_score,
-            datasets=_datasets(self.callbacks, table, y),
-        )
-        return run, epochs
 
-    def _to_rows(self, table, y, weights, device):
-        """Tensors of rows, and the function from their inputs to raw outputs."""
+    def _rows_of_run(self, rows, valid, folds, device):
+        """Training rows, watched rows or None, and the function from inputs to raw outputs."""
+        module = self.net_.module_
+        # One decision for both: the function has to suit the inputs of either.
+        longest = max(len(part[0]) for part in (rows, valid) if part is not None)
+        encoded = longest * module.encoding.n_outputs <= ENCODED_AT_ONCE
+        forward = module.members if encoded else _encoding_forward(module)
+        train = self._to_rows(*rows, device, encoded)
+        if folds is not None:
+            seen, held_out = folds
+            return replace(train, of_members=seen), replace(train, of_members=held_out), forward
+        watched = None if valid is None else self._to_rows(*valid, device, encoded)
+        return train, watched, forward
+
+    def _to_rows(self, table, y, weights, device, encoded):
+        """Make tensors of rows, encoded or raw."""
         import torch
 
         from sklearn_ext._torch.batches import Rows
@@ -290,10 +296,9 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
         targets = (targets.to(dtype) if targets.is_floating_point() else targets).to(device)
         if weights is not None:
             weights = torch.from_numpy(np.asarray(weights)).to(device, dtype)
-        if len(X) * module.encoding.n_outputs <= ENCODED_AT_ONCE:
-            parts = [module.encode(part).to(dtype) for part in X.split(PREDICTED_ROWS)]
-            return Rows(torch.cat(parts), targets, weights), module.members
-        return Rows(X, targets, weights), _encoding_forward(module)
+        if encoded:
+            X = torch.cat([module.encode(part).to(dtype) for part in X.split(PREDICTED_ROWS)])
+        return Rows(X, targets, weights)
 
     def _build_optimizer(self):
         """Adam or SGD; only weight matrices decay."""
@@ -474,7 +479,6 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
 
         from sklearn_ext._torch.device import resolve_device
         from sklearn_ext._torch.random import make_generator
-        from sklearn_ext.neural_network._net import Net
 
         device = resolve_device(self.device) if self.device == "auto" else torch.device("cpu")
         module = self._build_module(make_generator(0))
@@ -482,14 +486,7 @@ class BaseFeedForward(CallbackSupportMixin, BaseEstimator):
         for name, parameter in module.named_parameters():
             parameter.data = parameter.data.to(tensors[name].dtype)
         module.load_state_dict(tensors)
-        return Net(
-            module.train(False),
-            criterion=self._build_loss(),
-            optimizer=_no_optimizer,
-            train_split=None,
-            device=str(device),
-            verbose=0,
-        ).initialize()
+        return self._wrapped(module.train(False), device)
 
     def __getstate__(self):
         state = super().__getstate__().copy()
@@ -573,6 +570,12 @@ def _widths(hidden_layer_sizes):
     return widths.tolist()
 
 
+def _checked_weights(sample_weight, table):
+    if sample_weight is None:
+        return None
+    return _check_sample_weight(sample_weight, table, dtype=np.float64, ensure_non_negative=True)
+
+
 def _drop_weightless(table, y, weights):
     """Leave out rows of weight 0."""
     if weights is None:
@@ -586,7 +589,7 @@ def _drop_weightless(table, y, weights):
 def _column(X, index):
     if hasattr(X, "iloc"):
         return X.iloc[:, index].to_numpy(dtype=object)
-    if hasattr(X, "to_series") or hasattr(X, "get_column"):
+    if hasattr(X, "get_column"):
         return X.get_column(X.columns[index]).to_numpy()
     return np.asarray(X)[:, index]
 

@@ -442,7 +442,7 @@ class FFNNRegressor(RegressorMixin, BaseFeedForward):
     def _validation_score(self, raw, rows):
         """R² of the validation rows (for quantiles of the middle one), the mean over members."""
         predicted = self.net_.criterion_.response(raw)
-        target = rows.targets[rows.of_members] if rows.of_members is not None else rows.targets
+        target = rows.seen_targets
         predicted = predicted.unflatten(-1, (self._n_targets, -1))
         predicted = predicted[..., predicted.shape[-1] // 2]
         errors = (predicted - target).square().sum(-2)
@@ -750,7 +750,7 @@ class FFNNClassifier(ClassifierMixin, BaseFeedForward):
 
     def _validation_score(self, raw, rows):
         """Accuracy of the validation rows, the mean over members."""
-        target = rows.targets[rows.of_members] if rows.of_members is not None else rows.targets
+        target = rows.seen_targets
         if self._kind == "multiclass":
             return float((raw.argmax(-1) == target).to(raw.dtype).mean())
         return float(((raw > 0) == (target > 0.5)).all(-1).to(raw.dtype).mean())

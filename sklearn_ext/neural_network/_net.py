@@ -67,10 +67,6 @@ class Net(skorch.NeuralNet):
     def _default_callbacks(self):
         return []
 
-    def infer(self, x, **fit_params):
-        """Compute raw outputs; tables come in the dtype of the weights' user."""
-        return self.module_(x, **fit_params)
-
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """Train; the rows of a `Run` take the fast way."""
         if not isinstance(X, Run):
@@ -119,7 +115,7 @@ class Net(skorch.NeuralNet):
             loss, raw = run.steps.step(batch)
             losses.append(loss)
             if listened:
-                self._tell_of_batch(batch, loss, raw, training=True)
+                self._tell_of_batch(batch, loss, raw)
         return float(torch.stack(losses).mean())
 
     def _validate(self, run):
@@ -133,16 +129,14 @@ class Net(skorch.NeuralNet):
             self.history.record("valid_score", run.score(raw, run.valid))
         return loss
 
-    def _tell_of_batch(self, batch, loss, raw, training):
-        """Call the listeners behind a batch."""
-        prefix = "train" if training else "valid"
+    def _tell_of_batch(self, batch, loss, raw):
+        """Call the listeners behind a training batch."""
         pair = batch.inputs, batch.targets
-        if training:
-            named = list(self.module_.named_parameters())
-            self.notify("on_grad_computed", named_parameters=named, batch=pair, training=True)
-        self.history.record_batch(f"{prefix}_loss", float(loss))
-        self.history.record_batch(f"{prefix}_batch_size", batch.targets.shape[-2:][0])
-        self.notify("on_batch_end", batch=pair, training=training, loss=loss, y_pred=raw)
+        named = list(self.module_.named_parameters())
+        self.notify("on_grad_computed", named_parameters=named, batch=pair, training=True)
+        self.history.record_batch("train_loss", float(loss))
+        self.history.record_batch("train_batch_size", batch.targets.shape[-2:][0])
+        self.notify("on_batch_end", batch=pair, training=True, loss=loss, y_pred=raw)
 
     def _listens_to_batches(self):
         """Whether a callback wants to hear of single batches."""

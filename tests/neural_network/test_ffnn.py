@@ -187,6 +187,18 @@ def test_validation_set_of_the_user_and_best_epoch():
         short().fit(X, y, validation_set=X)
 
 
+@pytest.mark.parametrize("own_rows", [False, True])
+def test_large_tables_are_encoded_batch_by_batch_to_the_same(own_rows, monkeypatch):
+    # The limit lies between both tables: they have to be treated alike all the same.
+    valid = (X[300:], y[300:]) if own_rows else None
+    at_once = short().fit(X[:300], y[:300], validation_set=valid)
+    n_encoded = at_once.net_.module_.encoding.n_outputs
+    limit = "sklearn_ext.neural_network._base.ENCODED_AT_ONCE"
+    monkeypatch.setattr(limit, 200 * n_encoded)
+    in_batches = short().fit(X[:300], y[:300], validation_set=valid)
+    assert_allclose(in_batches.predict(X), at_once.predict(X), rtol=1e-4)
+
+
 def test_diverging_fit_says_so_and_leaves_nothing():
     model = short(solver="sgd", learning_rate_init=1e9)
     with pytest.raises(ValueError, match=r"epoch \d+ with learning_rate_init=1000000000\.0"):
