@@ -14,9 +14,10 @@ import torch
 from torch import nn
 
 from sklearn_ext._torch.activations import activation_function
+from sklearn_ext._torch.dropout import SharedDropout
 from sklearn_ext._torch.initialization import normal
 
-__all__ = ["FeedForward", "PackedLinear", "SharedDropout", "TableEncoding"]
+__all__ = ["FeedForward", "PackedLinear", "TableEncoding"]
 
 Tensor = torch.Tensor
 
@@ -59,42 +60,6 @@ def linear_layer(
         layer.weight.copy_(weight[0].T)
         layer.bias.zero_()
     return layer
-
-
-class SharedDropout(nn.Module):
-    """Dropout [1]_ with an explicit generator and one mask for all members of an ensemble.
-
-    Parameters
-    ----------
-    p : float
-        Probability that a unit is set to 0, in [0, 1).
-
-    References
-    ----------
-    .. [1] N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
-       overfitting", JMLR 15, 1929-1958, 2014; section 4.
-    """
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = p
-        self.generator: torch.Generator | None = None  # set while a fit runs
-        # One mask for all rows, so that a row given twice is the same as a row of weight 2.
-        self.shared_by_rows = False
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Zero units while training, scale the others up."""
-        if not self.training or self.p == 0.0:
-            return inputs
-        # Drawn on the CPU, where the generator lives, in single precision for any dtype.
-        n_rows, n_units = (1 if self.shared_by_rows else inputs.shape[-2]), inputs.shape[-1]
-        draws = torch.rand((n_rows, n_units), generator=self.generator)
-        kept = (draws >= self.p).to(inputs.device, inputs.dtype)
-        return inputs * (kept / (1.0 - self.p))
-
-    def extra_repr(self) -> str:
-        """Describe the probability for printing."""
-        return f"p={self.p}"
 
 
 class TableEncoding(nn.Module):

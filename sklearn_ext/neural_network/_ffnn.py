@@ -1,17 +1,11 @@
 """Feed-forward neural networks for tables."""
 
-from numbers import Real
-
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.metrics import d2_pinball_score
-from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
-from sklearn.utils.validation import check_array
 
-from sklearn_ext._validation import Interval, StrOptions, _fit_context, with_callbacks
-from sklearn_ext.neural_network._base import BaseFeedForward
+from sklearn_ext._validation import _fit_context, with_callbacks
+from sklearn_ext.neural_network._classification_targets import ClassificationTargets
+from sklearn_ext.neural_network._regression_targets import RegressionTargets
+from sklearn_ext.neural_network._tabular import BaseFeedForward
 
 __all__ = ["FFNNClassifier", "FFNNRegressor"]
 
@@ -182,7 +176,7 @@ default="squared_error"
         Where "huber" becomes linear, > 0, in standard deviations of y.
     """
 )
-class FFNNRegressor(RegressorMixin, BaseFeedForward):
+class FFNNRegressor(RegressionTargets, BaseFeedForward):
     """Feed-forward neural network for regression on tables.
 
     An ensemble of small nets trained in one go, on columns that are scaled and encoded inside.
@@ -220,9 +214,7 @@ class FFNNRegressor(RegressorMixin, BaseFeedForward):
 
     _parameter_constraints = {
         **BaseFeedForward._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "absolute_error", "huber", "quantile", "poisson"})],
-        "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
-        "huber_delta": [Interval(Real, 0, None, closed="neither")],
+        **RegressionTargets._parameter_constraints,
     }
 
     def __init__(
@@ -315,145 +307,6 @@ class FFNNRegressor(RegressorMixin, BaseFeedForward):
         """
         return self._fit_rows(X, y, sample_weight, None, partial=True)
 
-    def predict(self, X, return_std=False):
-        """Predict targets.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Rows.
-        return_std : bool, default=False
-            Whether to return the spread of the members too.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,), (n_samples, n_targets), (n_samples, n_quantiles) or \
-(n_samples, n_targets, n_quantiles)
-            Mean of the members' predictions.
-        std : ndarray of the shape of y
-            Standard deviation of the members' predictions; only with ``return_std=True``. It tells
-            how unsure the model is, not how noisy y is.
-        """
-        members = self._shaped(self._responses(X))
-        mean = members.mean(axis=0)
-        if not return_std:
-            return mean
-        if self.n_members == 1:
-            raise ValueError(
-                "return_std is the spread of the members, but n_members=1. Fit with n_members >= 2."
-            )
-        return mean, members.std(axis=0, ddof=1)
-
-    def score(self, X, y, sample_weight=None):
-        """Return R²; for several quantiles the mean of their D² pinball scores.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights.
-
-        Returns
-        -------
-        score : float
-            1 is perfect; 0 is what a constant reaches.
-        """
-        if not self._has_many_quantiles():
-            return super().score(X, y, sample_weight)
-        predicted = self.predict(X)
-        scores = [
-            d2_pinball_score(y, predicted[..., i], sample_weight=sample_weight, alpha=level)
-            for i, level in enumerate(self.quantile)
-        ]
-        return float(np.mean(scores))
-
-    def _has_many_quantiles(self):
-        return self.loss == "quantile" and not isinstance(self.quantile, Real)
-
-    def _levels(self):
-        """Quantile levels as the user ordered them."""
-        levels = np.atleast_1d(np.asarray(self.quantile, dtype=np.float64))
-        if levels.ndim != 1 or not len(levels) or not np.all((levels > 0) & (levels < 1)):
-            raise ValueError(f"quantile must lie in (0, 1), got {self.quantile!r}.")
-        if len(np.unique(levels)) < len(levels):
-            raise ValueError(f"quantile must not repeat a level, got {self.quantile!r}.")
-        return levels
-
-    def _shaped(self, responses):
-        """Members' responses in units of y, (n_members, n_samples, ...)."""
-        n_quantiles = len(self._levels()) if self.loss == "quantile" else 1
-        values = responses.reshape(*responses.shape[:2], self._n_targets, n_quantiles)
-        dtype = values.dtype
-        values = values * self._y_scale[:, None].astype(dtype)
-        values += self._y_center[:, None].astype(dtype)
-        if self.loss == "quantile":
-            values = values[..., np.argsort(np.argsort(self._levels()))]
-        if not self._has_many_quantiles():
-            values = values[..., 0]
-        return values[:, :, 0] if self._single_target else values
-
-    def _read_target(self, y, *, reset):
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
-        if y.ndim > 2:
-            raise ValueError(f"y must have 1 or 2 dimensions, got {y.ndim}.")
-        if reset:
-            self._single_target = y.ndim == 1
-        y = y.reshape(len(y), -1)
-        if not reset and y.shape[1] != self._n_targets:
-            raise ValueError(f"y has {y.shape[1]} targets, but the net has {self._n_targets}.")
-        if self.loss == "poisson" and (np.any(y < 0) or not y.sum() > 0):
-            raise ValueError("loss='poisson' needs y >= 0 with a positive sum.")
-        return y
-
-    def _learn_target(self, y, weights):
-        """Centre and scale of the targets: the net learns (y - center) / scale."""
-        self._n_targets = y.shape[1]
-        self.n_outputs_ = self._build_loss().n_outputs(y.shape[1])
-        mean = np.average(y, axis=0, weights=weights)
-        if self.loss == "poisson":
-            self._y_center, self._y_scale = np.zeros_like(mean), np.where(mean > 0, mean, 1.0)
-            return
-        std = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
-        self._y_center, self._y_scale = mean, np.where(std > 0, std, 1.0)
-
-    def _encode_target(self, y):
-        return (y - self._y_center) / self._y_scale
-
-    def _row_weights(self, y, weights):
-        return weights
-
-    def _build_loss(self):
-        from sklearn_ext._torch import losses
-
-        if self.loss == "quantile":
-            return losses.Quantile(sorted(self._levels().tolist()))
-        if self.loss == "huber":
-            return losses.Huber(self.huber_delta)
-        kinds = {
-            "squared_error": losses.SquaredError,
-            "absolute_error": losses.AbsoluteError,
-            "poisson": losses.Poisson,
-        }
-        return kinds[self.loss]()
-
-    def _validation_score(self, raw, rows):
-        """R² of the validation rows (for quantiles of the middle one), the mean over members."""
-        predicted = self.net_.criterion_.response(raw)
-        target = rows.seen_targets
-        predicted = predicted.unflatten(-1, (self._n_targets, -1))
-        predicted = predicted[..., predicted.shape[-1] // 2]
-        errors = (predicted - target).square().sum(-2)
-        spread = (target - target.mean(-2, keepdim=True)).square().sum(-2).clamp_min(1e-30)
-        return float((1.0 - errors / spread).mean())
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
-
 
 @_documented(
     own="""\
@@ -464,7 +317,7 @@ class_weight : dict, "balanced" or None, default=None
         Probability, in [0, 1), taken from each label and spread over all classes.
     """
 )
-class FFNNClassifier(ClassifierMixin, BaseFeedForward):
+class FFNNClassifier(ClassificationTargets, BaseFeedForward):
     """Feed-forward neural network for classification of tables.
 
     An ensemble of small nets trained in one go, on columns that are scaled and encoded inside.
@@ -506,8 +359,7 @@ class FFNNClassifier(ClassifierMixin, BaseFeedForward):
 
     _parameter_constraints = {
         **BaseFeedForward._parameter_constraints,
-        "class_weight": [dict, list, StrOptions({"balanced"}), None],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        **ClassificationTargets._parameter_constraints,
     }
 
     def __init__(
@@ -604,158 +456,3 @@ class FFNNClassifier(ClassifierMixin, BaseFeedForward):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         self._known_classes = None if classes is None else np.unique(classes)
         return self._fit_rows(X, y, sample_weight, None, partial=True)
-
-    def predict(self, X):
-        """Predict class labels.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Labels.
-        """
-        probability = self.predict_proba(X)
-        if self._kind == "multilabel":
-            return (probability > 0.5).astype(np.int64)
-        return self.classes_[probability.argmax(axis=1)]
-
-    def predict_proba(self, X):
-        """Predict probabilities.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        probability : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`; for multilabel y the probability of each label.
-        """
-        found = np.exp(self._log_probabilities(X))
-        if self._kind == "multilabel":
-            return found[..., 1]
-        return found[:, 0] if self._kind == "binary" else found
-
-    def predict_log_proba(self, X):
-        """Predict logarithms of probabilities.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        log_probability : ndarray of shape (n_samples, n_classes)
-            Logarithms of what `predict_proba` gives.
-        """
-        probability = self.predict_proba(X)
-        return np.log(np.maximum(probability, np.finfo(probability.dtype).tiny))
-
-    def decision_function(self, X):
-        """Compute log-odds of two classes and of labels, log-probabilities of several classes.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        decision : ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
-            Above 0 for the second class, or for a label; the largest is the class.
-        """
-        found = self._log_probabilities(X)
-        if self._kind == "multiclass":
-            return found
-        odds = found[..., 1] - found[..., 0]
-        return odds[:, 0] if self._kind == "binary" else odds
-
-    def _log_probabilities(self, X):
-        """Log of the members' mean probabilities, (n, n_classes) or (n, n_labels, 2)."""
-        members = self._responses(X)
-        highest = members.max(axis=0)
-        mean = np.exp(members - highest).mean(axis=0)
-        return highest + np.log(mean)
-
-    def _read_target(self, y, *, reset):
-        y = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=self)
-        check_classification_targets(y)
-        multilabel = type_of_target(y) == "multilabel-indicator"
-        if not multilabel:
-            y = column_or_1d(y, warn=True)
-        if reset:
-            self._learn_classes(y, multilabel)
-        if self._kind == "multilabel":
-            return y.astype(np.float64)
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
-            raise ValueError(f"y holds classes {unknown.tolist()}, which are not in classes_.")
-        return np.searchsorted(self.classes_, y)
-
-    def _learn_classes(self, y, multilabel):
-        """Set classes and the kind of the problem."""
-        known = getattr(self, "_known_classes", None)
-        if multilabel:
-            self.classes_, self._kind = np.arange(y.shape[1]), "multilabel"
-            self._n_targets = self.n_outputs_ = y.shape[1]
-            return
-        self.classes_ = unique_labels(y) if known is None else known
-        self._kind = "multiclass" if len(self.classes_) > 2 else "binary"
-        self._n_targets = self.n_outputs_ = len(self.classes_) if len(self.classes_) > 2 else 1
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"Classifier can't train when only one class is present: {self.classes_.tolist()}"
-            )
-
-    def _learn_target(self, y, weights):
-        if self._kind != "multilabel" and len(np.unique(y)) < 2 and self._known_classes is None:
-            raise ValueError(
-                "Classifier can't train when only one class is present after rows of zero "
-                "sample_weight were left out."
-            )
-
-    def _encode_target(self, y):
-        if self._kind == "multiclass":
-            return y.astype(np.int64)
-        return y.reshape(len(y), -1).astype(np.float64)
-
-    def _row_weights(self, y, weights):
-        """Weights of the rows times those of their classes."""
-        if self.class_weight is None:
-            return weights
-        if self._kind == "multilabel":
-            of_class = compute_sample_weight(self.class_weight, y.astype(np.int64))
-        elif self.class_weight == "balanced":
-            ones = np.ones(len(y)) if weights is None else weights
-            sums = np.bincount(y, weights=ones, minlength=len(self.classes_))
-            of_class = (ones.sum() / (np.count_nonzero(sums) * np.maximum(sums, 1e-300)))[y]
-        else:
-            of_class = compute_sample_weight(self.class_weight, self.classes_[y])
-        return of_class if weights is None else of_class * weights
-
-    def _build_loss(self):
-        from sklearn_ext._torch import losses
-
-        kind = losses.CrossEntropy if self._kind == "multiclass" else losses.BinaryCrossEntropy
-        return kind(self.label_smoothing)
-
-    def _strata(self, y):
-        return None if self._kind == "multilabel" else y
-
-    def _validation_score(self, raw, rows):
-        """Accuracy of the validation rows, the mean over members."""
-        target = rows.seen_targets
-        if self._kind == "multiclass":
-            return float((raw.argmax(-1) == target).to(raw.dtype).mean())
-        return float(((raw > 0) == (target > 0.5)).all(-1).to(raw.dtype).mean())
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        return tags

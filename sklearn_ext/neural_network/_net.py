@@ -6,11 +6,12 @@ from typing import Any
 import skorch
 import torch
 from skorch.callbacks import Callback
+from skorch.dataset import Dataset
 
 from sklearn_ext._torch.batches import Rows
 from sklearn_ext._torch.training import BestWeights, GradientSteps, epoch_indices, evaluate
 
-__all__ = ["Net", "Run"]
+__all__ = ["Net", "Run", "as_datasets", "wrapped_module"]
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -152,3 +153,51 @@ def _divergence(loss, steps, epoch):
         f"The training loss became {loss} in epoch {epoch} with learning_rate_init="
         f"{steps.rates[0]}. Lower learning_rate_init, or set max_grad_norm=1.0."
     )
+
+
+class _NoOptimizer:
+    """Stands in until the first run builds the optimizer."""
+
+    param_groups: list = []
+
+    def state_dict(self):
+        return {}
+
+
+def _no_optimizer(*args, **kwargs):
+    return _NoOptimizer()
+
+
+def wrapped_module(module, loss, device, **settings):
+    """Put a module and its loss into an initialized skorch net.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Module.
+    loss : sklearn_ext._torch.losses.Loss
+        Loss.
+    device : torch.device
+        Where it will be.
+    **settings : object
+        Further parameters of :class:`skorch.NeuralNet`.
+
+    Returns
+    -------
+    net : Net
+        Without an optimizer.
+    """
+    return Net(
+        module,
+        criterion=loss,
+        optimizer=_no_optimizer,
+        train_split=None,
+        device=str(device),
+        verbose=0,
+        **settings,
+    ).initialize()
+
+
+def as_datasets(callbacks, rows, y):
+    """Training and validation data as skorch's callbacks see it, where there are any."""
+    return (Dataset(rows, y), None) if callbacks else (None, None)

@@ -193,7 +193,7 @@ def test_large_tables_are_encoded_batch_by_batch_to_the_same(own_rows, monkeypat
     valid = (X[300:], y[300:]) if own_rows else None
     at_once = short().fit(X[:300], y[:300], validation_set=valid)
     n_encoded = at_once.net_.module_.encoding.n_outputs
-    limit = "sklearn_ext.neural_network._base.ENCODED_AT_ONCE"
+    limit = "sklearn_ext.neural_network._tabular.ENCODED_AT_ONCE"
     monkeypatch.setattr(limit, 200 * n_encoded)
     in_batches = short().fit(X[:300], y[:300], validation_set=valid)
     assert_allclose(in_batches.predict(X), at_once.predict(X), rtol=1e-4)

@@ -1,0 +1,72 @@
+"""Dropout that draws from the generator of a fit, never from torch's global one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+__all__ = ["SharedDropout", "dropout_from"]
+
+Tensor = torch.Tensor
+
+
+class SharedDropout(nn.Module):
+    """Dropout [1]_ with an explicit generator and one mask for all members of an ensemble.
+
+    Parameters
+    ----------
+    p : float
+        Probability that a unit is set to 0, in [0, 1).
+
+    References
+    ----------
+    .. [1] N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
+       overfitting", JMLR 15, 1929-1958, 2014; section 4.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+        self.generator: torch.Generator | None = None  # set while a fit runs
+        # One mask for all rows, so that a row given twice is the same as a row of weight 2.
+        self.shared_by_rows = False
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Zero units while training, scale the others up."""
+        if not self.training or self.p == 0.0:
+            return inputs
+        # Drawn on the CPU, where the generator lives, in single precision for any dtype.
+        n_rows, n_units = (1 if self.shared_by_rows else inputs.shape[-2]), inputs.shape[-1]
+        draws = torch.rand((n_rows, n_units), generator=self.generator)
+        kept = (draws >= self.p).to(inputs.device, inputs.dtype)
+        return inputs * (kept / (1.0 - self.p))
+
+    def extra_repr(self) -> str:
+        """Describe the probability for printing."""
+        return f"p={self.p}"
+
+
+@contextmanager
+def dropout_from(
+    generator: torch.Generator, module: nn.Module, *, shared_by_rows: bool
+) -> Iterator[None]:
+    """Let all dropout of a module draw from `generator` inside the block.
+
+    Parameters
+    ----------
+    generator : torch.Generator
+        On the CPU.
+    module : torch.nn.Module
+        Module with :class:`SharedDropout` anywhere in it.
+    shared_by_rows : bool
+        Whether all rows of a step get the same mask.
+    """
+    layers = [layer for layer in module.modules() if isinstance(layer, SharedDropout)]
+    for layer in layers:
+        layer.generator, layer.shared_by_rows = generator, shared_by_rows
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.generator = None

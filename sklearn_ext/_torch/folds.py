@@ -1,0 +1,59 @@
+"""Rows that each member of an ensemble is trained on, and rows that it holds out."""
+
+import numpy as np
+import torch
+
+__all__ = ["member_folds"]
+
+Tensor = torch.Tensor
+
+
+def member_folds(
+    n_rows: int,
+    labels: np.ndarray | None,
+    fraction: float,
+    n_members: int,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Deal out rows; members take turns at the folds.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows, at least 2.
+    labels : ndarray of shape (n_rows,) or None
+        Classes that every fold gets its share of; None for none.
+    fraction : float
+        Share of rows that each member holds out, in (0, 1).
+    n_members : int
+        Size of the ensemble.
+    generator : torch.Generator
+        Draws the order.
+
+    Returns
+    -------
+    seen : torch.Tensor of shape (n_members, n_rows - n_held)
+        Row numbers that each member is trained on.
+    held : torch.Tensor of shape (n_members, n_held)
+        Row numbers that it holds out.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ext._torch.folds import member_folds
+    >>> seen, held = member_folds(8, None, 0.25, 2, torch.Generator().manual_seed(0))
+    >>> seen.shape, held.shape
+    (torch.Size([2, 6]), torch.Size([2, 2]))
+    """
+    n_held = max(1, min(n_rows - 1, round(n_rows * fraction)))
+    n_folds = max(1, n_rows // n_held)
+    order = torch.randperm(n_rows, generator=generator)
+    if labels is not None:  # equal labels side by side, dealt out in turn
+        order = order[torch.from_numpy(np.argsort(labels[order.numpy()], kind="stable"))]
+        positions = torch.arange(n_rows)
+        order = order[torch.argsort(positions % n_folds, stable=True)]
+    turned = [order.roll(-(member % n_folds) * n_held) for member in range(n_members)]
+    return (
+        torch.stack([rows[n_held:] for rows in turned]),
+        torch.stack([rows[:n_held] for rows in turned]),
+    )

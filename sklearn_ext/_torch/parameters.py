@@ -1,0 +1,43 @@
+"""Parameters of a module as numpy arrays and back, and their change of precision."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+__all__ = ["load_arrays", "module_arrays", "set_dtype"]
+
+
+def set_dtype(module: nn.Module, optimizer: Any, dtype: torch.dtype) -> None:
+    """Change the precision of parameters in place, and of what the optimizer keeps of each.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Its parameters stay the same objects; buffers keep their dtype.
+    optimizer : object
+        With ``state`` as in :mod:`sklearn_ext._torch.optimizers`, or without.
+    dtype : torch.dtype
+        New precision.
+    """
+    for parameter in module.parameters():
+        parameter.data = parameter.data.to(dtype)
+    for state in getattr(optimizer, "state", []):
+        for slot in set(state) - {"step"}:
+            state[slot] = [tensor.to(dtype) for tensor in state[slot]]
+
+
+def module_arrays(module: nn.Module) -> dict[str, np.ndarray]:
+    """Copy parameters and buffers into arrays."""
+    tensors = module.state_dict()
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
+
+
+def load_arrays(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
+    """Put arrays of :func:`module_arrays` into a module of the same shapes, with their dtype."""
+    tensors = {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
+    for name, parameter in module.named_parameters():
+        parameter.data = parameter.data.to(tensors[name].dtype)
+    module.load_state_dict(tensors)

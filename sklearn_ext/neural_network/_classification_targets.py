@@ -1,0 +1,181 @@
+"""What nets for classification share: labels, class weights, probabilities and scores."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.validation import check_array
+
+from sklearn_ext._validation import Interval, StrOptions
+
+__all__ = ["ClassificationTargets"]
+
+
+class ClassificationTargets(ClassifierMixin):
+    """Labels as targets; comes before :class:`BaseNet` among the bases of an estimator."""
+
+    _parameter_constraints = {
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    # Classes announced to `partial_fit`; a `fit` takes those of y.
+    _known_classes = None
+
+    def predict(self, X):
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples, in a form that `fit` takes.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels.
+        """
+        probability = self.predict_proba(X)
+        if self._kind == "multilabel":
+            return (probability > 0.5).astype(np.int64)
+        return self.classes_[probability.argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Predict probabilities.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples, in a form that `fit` takes.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; for multilabel y the probability of each label.
+        """
+        found = np.exp(self._log_probabilities(X))
+        if self._kind == "multilabel":
+            return found[..., 1]
+        return found[:, 0] if self._kind == "binary" else found
+
+    def predict_log_proba(self, X):
+        """Predict logarithms of probabilities.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples, in a form that `fit` takes.
+
+        Returns
+        -------
+        log_probability : ndarray of shape (n_samples, n_classes)
+            Logarithms of what `predict_proba` gives.
+        """
+        probability = self.predict_proba(X)
+        return np.log(np.maximum(probability, np.finfo(probability.dtype).tiny))
+
+    def decision_function(self, X):
+        """Compute log-odds of two classes and of labels, log-probabilities of several classes.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples, in a form that `fit` takes.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
+            Above 0 for the second class, or for a label; the largest is the class.
+        """
+        found = self._log_probabilities(X)
+        if self._kind == "multiclass":
+            return found
+        odds = found[..., 1] - found[..., 0]
+        return odds[:, 0] if self._kind == "binary" else odds
+
+    def _log_probabilities(self, X):
+        """Log of the members' mean probabilities, (n, n_classes) or (n, n_labels, 2)."""
+        members = self._responses(X)
+        highest = members.max(axis=0)
+        mean = np.exp(members - highest).mean(axis=0)
+        return highest + np.log(mean)
+
+    def _read_target(self, y, *, reset):
+        y = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=self)
+        check_classification_targets(y)
+        multilabel = type_of_target(y) == "multilabel-indicator"
+        if not multilabel:
+            y = column_or_1d(y, warn=True)
+        if reset:
+            self._learn_classes(y, multilabel)
+        if self._kind == "multilabel":
+            return y.astype(np.float64)
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y holds classes {unknown.tolist()}, which are not in classes_.")
+        return np.searchsorted(self.classes_, y)
+
+    def _learn_classes(self, y, multilabel):
+        """Set classes and the kind of the problem."""
+        known = self._known_classes
+        if multilabel:
+            self.classes_, self._kind = np.arange(y.shape[1]), "multilabel"
+            self._n_targets = self.n_outputs_ = y.shape[1]
+            return
+        self.classes_ = unique_labels(y) if known is None else known
+        self._kind = "multiclass" if len(self.classes_) > 2 else "binary"
+        self._n_targets = self.n_outputs_ = len(self.classes_) if len(self.classes_) > 2 else 1
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"Classifier can't train when only one class is present: {self.classes_.tolist()}"
+            )
+
+    def _learn_target(self, y, weights):
+        if self._kind != "multilabel" and len(np.unique(y)) < 2 and self._known_classes is None:
+            raise ValueError(
+                "Classifier can't train when only one class is present after rows of zero "
+                "sample_weight were left out."
+            )
+
+    def _encode_target(self, y):
+        if self._kind == "multiclass":
+            return y.astype(np.int64)
+        return y.reshape(len(y), -1).astype(np.float64)
+
+    def _row_weights(self, y, weights):
+        """Weights of the rows times those of their classes."""
+        if self.class_weight is None:
+            return weights
+        if self._kind == "multilabel":
+            of_class = compute_sample_weight(self.class_weight, y.astype(np.int64))
+        elif self.class_weight == "balanced":
+            ones = np.ones(len(y)) if weights is None else weights
+            sums = np.bincount(y, weights=ones, minlength=len(self.classes_))
+            of_class = (ones.sum() / (np.count_nonzero(sums) * np.maximum(sums, 1e-300)))[y]
+        else:
+            of_class = compute_sample_weight(self.class_weight, self.classes_[y])
+        return of_class if weights is None else of_class * weights
+
+    def _build_loss(self):
+        from sklearn_ext._torch import losses
+
+        kind = losses.CrossEntropy if self._kind == "multiclass" else losses.BinaryCrossEntropy
+        return kind(self.label_smoothing)
+
+    def _strata(self, y):
+        return None if self._kind == "multilabel" else y
+
+    def _validation_score(self, raw, rows):
+        """Accuracy of the validation rows, the mean over members."""
+        target = rows.seen_targets
+        if self._kind == "multiclass":
+            return float((raw.argmax(-1) == target).to(raw.dtype).mean())
+        return float(((raw > 0) == (target > 0.5)).all(-1).to(raw.dtype).mean())
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -1,0 +1,209 @@
+"""How a net is trained: the training parameters, and what a run makes of them."""
+
+from dataclasses import replace
+from math import ceil
+from numbers import Integral, Real
+
+import numpy as np
+
+from sklearn_ext._torch.schedules import SCHEDULES
+from sklearn_ext._validation import Interval, StrOptions
+
+__all__ = ["TrainingPlan"]
+
+# Up to so many rows a fit takes full batches in the dtype of X, without a validation split: then
+# a weight of 2 is exactly a row given twice.
+FULL_BATCH_ROWS = 200
+
+
+class TrainingPlan:
+    """The training parameters of :class:`BaseNet`, and its decisions before a run.
+
+    What "auto" stands for depends on the number of rows; a subclass with a recipe of its own
+    overrides `_batch_size`, `_epochs` and `_stops_early`.
+    """
+
+    _parameter_constraints = {
+        "solver": [StrOptions({"adam", "sgd"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions(set(SCHEDULES))],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "gradient_accumulation_steps": [Interval(Integral, 1, None, closed="left")],
+        "precision": [StrOptions({"auto", "float32", "float64", "bf16-mixed"})],
+        "device": "no_validation",
+        "compile": ["boolean"],
+        "callbacks": [list, None],
+    }
+
+    def _plan(self, data, valid, generator, partial):
+        """Decide on everything of a run; the run and its number of epochs."""
+        import torch
+
+        from sklearn_ext._torch.parameters import set_dtype
+        from sklearn_ext._torch.training import BestWeights
+        from sklearn_ext.neural_network._net import Run, as_datasets
+
+        rows, y, _ = data
+        n_rows, net = len(rows), self.net_
+        batch_size = self._batch_size(n_rows)
+        device = torch.device(net.device)
+        dtype = self._training_dtype(rows.dtype, n_rows, batch_size, device)
+        set_dtype(net.module_, net.optimizer_, dtype)
+        holds_out = valid is None and not partial and self._stops_early(n_rows)
+        folds = self._folds(y, generator) if holds_out else None
+        train, watched, forward = self._rows_of_run(data, valid, folds, device, dtype)
+        steps_an_epoch = ceil(len(train) / batch_size)
+        epochs = 1 if partial else self._epochs(n_rows, steps_an_epoch)
+        if not (partial and getattr(self, "_goes_on", False)):
+            net.optimizer_ = self._build_optimizer()
+        run = Run(
+            train,
+            watched,
+            self._gradient_steps(forward, epochs * steps_an_epoch, device, partial),
+            generator,
+            batch_size,
+            self._patience(watched, epochs),
+            BestWeights(net.optimizer_.parameters, self.tol),
+            self.shuffle,
+            score=self._validation_score,
+            datasets=as_datasets(self.callbacks, rows, y),
+        )
+        return run, epochs
+
+    def _gradient_steps(self, forward, n_steps, device, partial):
+        """Set up the steps; those of partial_fit keep to the initial rate."""
+        from sklearn_ext._torch.device import autocast_dtype
+        from sklearn_ext._torch.training import GradientSteps
+
+        return GradientSteps(
+            forward,
+            self.net_.criterion_,
+            self.net_.optimizer_,
+            n_steps,
+            schedule="constant" if partial else self.learning_rate,
+            warmup=0.0 if partial else self.warmup_fraction,
+            power_t=self.power_t,
+            max_grad_norm=self.max_grad_norm,
+            slices=self.gradient_accumulation_steps,
+            autocast=autocast_dtype(self._precision(device)),
+        )
+
+    def _rows_of_run(self, data, valid, folds, device, dtype):
+        """Training rows, watched rows or None, and the function from inputs to raw outputs."""
+        parts = [part for part in (data, valid) if part is not None]
+        inputs, forward = self._training_inputs([part[0] for part in parts], device, dtype)
+        train, *watched = [
+            self._to_rows(values, *part[1:], device, dtype)
+            for values, part in zip(inputs, parts, strict=True)
+        ]
+        if folds is not None:
+            seen, held_out = folds
+            return replace(train, of_members=seen), replace(train, of_members=held_out), forward
+        return train, watched[0] if watched else None, forward
+
+    def _to_rows(self, inputs, y, weights, device, dtype):
+        """Put tensors of targets and weights beside the inputs."""
+        import torch
+
+        from sklearn_ext._torch.batches import Rows
+
+        targets = torch.from_numpy(self._encode_target(y))
+        targets = (targets.to(dtype) if targets.is_floating_point() else targets).to(device)
+        if weights is not None:
+            weights = torch.from_numpy(np.asarray(weights)).to(device, dtype)
+        return Rows(inputs, targets, weights)
+
+    def _build_optimizer(self):
+        """Adam or SGD; only weight matrices decay."""
+        from sklearn_ext._torch.optimizers import SGD, AdamW
+
+        named = list(self.net_.module_.named_parameters())
+        groups = [
+            {"params": [p for name, p in named if name.endswith("weight")]},
+            {"params": [p for name, p in named if not name.endswith("weight")]},
+        ]
+        groups[1]["weight_decay"] = 0.0
+        settings = {"lr": self.learning_rate_init, "weight_decay": self.alpha}
+        if self.solver == "sgd":
+            return SGD(groups, momentum=self.momentum, nesterov=self.nesterovs_momentum, **settings)
+        return AdamW(groups, betas=(self.beta_1, self.beta_2), eps=self.epsilon, **settings)
+
+    # Decisions that depend on the number of rows
+
+    def _batch_size(self, n_rows):
+        if self.batch_size != "auto":
+            return min(self.batch_size, n_rows)
+        if n_rows <= FULL_BATCH_ROWS:
+            return n_rows
+        return int(min(512, max(64, n_rows / 16)))
+
+    def _epochs(self, n_rows, steps_an_epoch):
+        """60 full batches, or 150 (n / 200)^0.8 steps up to 4000 in at least 10 epochs."""
+        if self.max_iter != "auto":
+            return self.max_iter
+        if n_rows <= FULL_BATCH_ROWS:
+            return 60
+        steps = min(4000.0, 150.0 * (n_rows / 200.0) ** 0.8)
+        return max(10, ceil(steps / steps_an_epoch))
+
+    def _stops_early(self, n_rows):
+        if self.early_stopping == "auto":
+            return n_rows > FULL_BATCH_ROWS
+        return self.early_stopping
+
+    def _patience(self, watched, epochs):
+        """Epochs to wait; without validation rows only a rate that stays ends a run early."""
+        if watched is None and self.learning_rate not in ("constant", "invscaling"):
+            return None
+        if self.n_iter_no_change == "auto":
+            return max(10, ceil(0.15 * epochs))
+        return self.n_iter_no_change
+
+    def _precision(self, device):
+        if self.precision != "auto":
+            return self.precision
+        return "bf16-mixed" if device.type == "cuda" else "auto"
+
+    def _training_dtype(self, dtype, n_rows, batch_size, device):
+        """Mini-batch steps are noisy far beyond single precision; full batches are not."""
+        import torch
+
+        exact = torch.float64 if dtype == np.float64 else torch.float32
+        if self.precision == "float64":
+            return torch.float64
+        single = self.precision in ("float32", "bf16-mixed") or device.type != "cpu"
+        return torch.float32 if single or batch_size < n_rows else exact
+
+    def _folds(self, y, generator):
+        """Rows of each member and rows it leaves out."""
+        from sklearn_ext._torch.folds import member_folds
+
+        members, device = self._member_count(), self.net_.device
+        folds = member_folds(len(y), self._strata(y), self.validation_fraction, members, generator)
+        return tuple(rows.to(device) for rows in folds)
+
+    def _member_count(self):
+        return getattr(self, "n_members", 1)
+
+    def _strata(self, y):
+        return None

@@ -1,0 +1,161 @@
+"""What nets for regression share: targets, losses, predictions and scores."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import d2_pinball_score
+from sklearn.utils.validation import check_array
+
+from sklearn_ext._validation import Interval, StrOptions
+
+__all__ = ["RegressionTargets"]
+
+
+class RegressionTargets(RegressorMixin):
+    """Numbers as targets; comes before :class:`BaseNet` among the bases of an estimator."""
+
+    _parameter_constraints = {
+        "loss": [StrOptions({"squared_error", "absolute_error", "huber", "quantile", "poisson"})],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
+        "huber_delta": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def predict(self, X, return_std=False):
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples, in a form that `fit` takes.
+        return_std : bool, default=False
+            Whether to return the spread of the members too.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,), (n_samples, n_targets), (n_samples, n_quantiles) or \
+(n_samples, n_targets, n_quantiles)
+            Mean of the members' predictions.
+        std : ndarray of the shape of y
+            Standard deviation of the members' predictions; only with ``return_std=True``. It tells
+            how unsure the model is, not how noisy y is.
+        """
+        members = self._shaped(self._responses(X))
+        mean = members.mean(axis=0)
+        if not return_std:
+            return mean
+        if self.n_members == 1:
+            raise ValueError(
+                "return_std is the spread of the members, but n_members=1. Fit with n_members >= 2."
+            )
+        return mean, members.std(axis=0, ddof=1)
+
+    def score(self, X, y, sample_weight=None):
+        """Return R²; for several quantiles the mean of their D² pinball scores.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples, in a form that `fit` takes.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+            1 is perfect; 0 is what a constant reaches.
+        """
+        if not self._has_many_quantiles():
+            return super().score(X, y, sample_weight)
+        predicted = self.predict(X)
+        scores = [
+            d2_pinball_score(y, predicted[..., i], sample_weight=sample_weight, alpha=level)
+            for i, level in enumerate(self.quantile)
+        ]
+        return float(np.mean(scores))
+
+    def _has_many_quantiles(self):
+        return self.loss == "quantile" and not isinstance(self.quantile, Real)
+
+    def _levels(self):
+        """Quantile levels as the user ordered them."""
+        levels = np.atleast_1d(np.asarray(self.quantile, dtype=np.float64))
+        if levels.ndim != 1 or not len(levels) or not np.all((levels > 0) & (levels < 1)):
+            raise ValueError(f"quantile must lie in (0, 1), got {self.quantile!r}.")
+        if len(np.unique(levels)) < len(levels):
+            raise ValueError(f"quantile must not repeat a level, got {self.quantile!r}.")
+        return levels
+
+    def _shaped(self, responses):
+        """Members' responses in units of y, (n_members, n_samples, ...)."""
+        n_quantiles = len(self._levels()) if self.loss == "quantile" else 1
+        values = responses.reshape(*responses.shape[:2], self._n_targets, n_quantiles)
+        dtype = values.dtype
+        values = values * self._y_scale[:, None].astype(dtype)
+        values += self._y_center[:, None].astype(dtype)
+        if self.loss == "quantile":
+            values = values[..., np.argsort(np.argsort(self._levels()))]
+        if not self._has_many_quantiles():
+            values = values[..., 0]
+        return values[:, :, 0] if self._single_target else values
+
+    def _read_target(self, y, *, reset):
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
+        if y.ndim > 2:
+            raise ValueError(f"y must have 1 or 2 dimensions, got {y.ndim}.")
+        if reset:
+            self._single_target = y.ndim == 1
+        y = y.reshape(len(y), -1)
+        if not reset and y.shape[1] != self._n_targets:
+            raise ValueError(f"y has {y.shape[1]} targets, but the net has {self._n_targets}.")
+        if self.loss == "poisson" and (np.any(y < 0) or not y.sum() > 0):
+            raise ValueError("loss='poisson' needs y >= 0 with a positive sum.")
+        return y
+
+    def _learn_target(self, y, weights):
+        """Centre and scale of the targets: the net learns (y - center) / scale."""
+        self._n_targets = y.shape[1]
+        self.n_outputs_ = self._build_loss().n_outputs(y.shape[1])
+        mean = np.average(y, axis=0, weights=weights)
+        if self.loss == "poisson":
+            self._y_center, self._y_scale = np.zeros_like(mean), np.where(mean > 0, mean, 1.0)
+            return
+        std = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
+        self._y_center, self._y_scale = mean, np.where(std > 0, std, 1.0)
+
+    def _encode_target(self, y):
+        return (y - self._y_center) / self._y_scale
+
+    def _row_weights(self, y, weights):
+        return weights
+
+    def _build_loss(self):
+        from sklearn_ext._torch import losses
+
+        if self.loss == "quantile":
+            return losses.Quantile(sorted(self._levels().tolist()))
+        if self.loss == "huber":
+            return losses.Huber(self.huber_delta)
+        kinds = {
+            "squared_error": losses.SquaredError,
+            "absolute_error": losses.AbsoluteError,
+            "poisson": losses.Poisson,
+        }
+        return kinds[self.loss]()
+
+    def _validation_score(self, raw, rows):
+        """R² of the validation rows (for quantiles of the middle one), the mean over members."""
+        predicted = self.net_.criterion_.response(raw)
+        target = rows.seen_targets
+        predicted = predicted.unflatten(-1, (self._n_targets, -1))
+        predicted = predicted[..., predicted.shape[-1] // 2]
+        errors = (predicted - target).square().sum(-2)
+        spread = (target - target.mean(-2, keepdim=True)).square().sum(-2).clamp_min(1e-30)
+        return float((1.0 - errors / spread).mean())
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

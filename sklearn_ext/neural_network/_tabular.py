@@ -1,0 +1,149 @@
+"""Nets for tables: reading and coding columns, and their encoding inside the net."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_array
+
+from sklearn_ext._validation import (
+    Interval,
+    StrOptions,
+    _check_categorical_features,
+    validate_data,
+)
+from sklearn_ext.neural_network._base import PREDICTED_ROWS, BaseNet
+from sklearn_ext.neural_network._tables import fit_encoding
+
+__all__ = ["BaseFeedForward"]
+
+ENCODED_AT_ONCE = 100_000_000  # numbers; larger tables are encoded batch by batch
+
+
+class BaseFeedForward(BaseNet):
+    """What both feed-forward estimators do with the columns of a table."""
+
+    _parameter_constraints = {
+        **BaseNet._parameter_constraints,
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [
+            StrOptions({"gelu", "gelu_tanh", "relu", "silu", "tanh", "logistic", "identity"})
+        ],
+        "n_bins": [Interval(Integral, 0, 256, closed="both")],
+        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+    }
+
+    def _read_rows(self, X, *, reset):
+        """Validate X and code its categories; a float array with NaN for what is missing."""
+        if reset:
+            self._categorical = None
+            if self.categorical_features is not None:
+                self._categorical = _check_categorical_features(X, self.categorical_features)
+        if self._categorical is None:
+            return validate_data(
+                self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
+            )
+        return self._coded(X, reset)
+
+    def _coded(self, X, reset):
+        """Put codes in the place of categories."""
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        columns = [_column(X, index) for index in range(self.n_features_in_)]
+        coded_columns = np.flatnonzero(self._categorical)
+        if reset:
+            self._categories = [_known(columns[j]) for j in coded_columns]
+        coded = np.empty((len(columns[0]), self.n_features_in_), dtype=np.float64)
+        for j, known in zip(coded_columns, self._categories, strict=True):
+            coded[:, j] = _codes(columns[j], known)
+        for j in np.flatnonzero(~self._categorical):
+            coded[:, j] = check_array(
+                np.asarray(columns[j]), ensure_2d=False, ensure_all_finite="allow-nan", dtype=float
+            )
+        return coded
+
+    def _learn_inputs(self, table, y, weights):
+        """Find what the encoding needs."""
+        categorical = self._categorical
+        if categorical is None:
+            categorical = np.zeros(table.shape[1], dtype=bool)
+        self._encoding = fit_encoding(table, categorical, weights, self.n_bins)
+        self.n_layers_ = len(_widths(self.hidden_layer_sizes)) + 2
+
+    def _build_module(self, generator):
+        from sklearn_ext._torch.modules import FeedForward, TableEncoding
+
+        return FeedForward(
+            TableEncoding(self._encoding),
+            _widths(self.hidden_layer_sizes),
+            self._build_loss().n_outputs(self._n_targets),
+            activation=self.activation,
+            dropout=self.dropout,
+            n_members=self.n_members,
+            generator=generator,
+        )
+
+    def _training_inputs(self, tables, device, dtype):
+        """Encode tables, where they are not too long, and leave the members to `forward`."""
+        import torch
+
+        module = self.net_.module_
+        # One decision for all: the function has to suit the inputs of each.
+        longest = max(len(table) for table in tables)
+        encoded = longest * module.encoding.n_outputs <= ENCODED_AT_ONCE
+        inputs = [torch.from_numpy(np.array(table)).to(device) for table in tables]
+        if not encoded:
+            return inputs, _encoding_forward(module)
+        inputs = [
+            torch.cat([module.encode(part).to(dtype) for part in X.split(PREDICTED_ROWS)])
+            for X in inputs
+        ]
+        return inputs, module.members
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _encoding_forward(module):
+    def forward(X):
+        if X.ndim == 2:
+            return module.members(module.encode(X))
+        return module.members(module.encode(X.flatten(0, 1)).unflatten(0, X.shape[:2]))
+
+    return forward
+
+
+def _widths(hidden_layer_sizes):
+    widths = np.atleast_1d(np.asarray(hidden_layer_sizes))
+    if widths.size == 0:
+        return []
+    if widths.ndim > 1 or not np.issubdtype(widths.dtype, np.integer) or np.any(widths < 1):
+        raise ValueError(f"hidden_layer_sizes must hold integers > 0, got {hidden_layer_sizes!r}.")
+    return widths.tolist()
+
+
+def _column(X, index):
+    if hasattr(X, "iloc"):
+        return X.iloc[:, index].to_numpy(dtype=object)
+    if hasattr(X, "get_column"):
+        return X.get_column(X.columns[index]).to_numpy()
+    return np.asarray(X)[:, index]
+
+
+def _is_missing(value):
+    return value is None or value != value or str(value) == "<NA>"
+
+
+def _known(values):
+    """Different categories, sorted by text so that mixed types are no error."""
+    found = {value for value in values if not _is_missing(value)}
+    try:
+        return sorted(found)
+    except TypeError:
+        return sorted(found, key=str)
+
+
+def _codes(values, known):
+    """Position of each value among the known ones; NaN for others."""
+    position = {value: float(code) for code, value in enumerate(known)}
+    return [np.nan if _is_missing(value) else position.get(value, np.nan) for value in values]
