@@ -22,6 +22,7 @@ LAYERS = (
         "_torch.random",
         "_torch.schedules",
         "_torch.threads",
+        "_sequence_values",
         "_validation",
         "activations",
         "datasets._nist",
@@ -34,6 +35,7 @@ LAYERS = (
     ),
     (
         "_optional",
+        "_sequences",
         "_torch.modules",
         "_torch.training",
         "linear_model._polynomial_basis",
