@@ -32,6 +32,8 @@ LAYERS = (
         "linear_model._model_choice",
         "linear_model._polynomial_kernel",
         "neural_network._tables",
+        "preprocessing._multilinear",
+        "preprocessing._tensors",
     ),
     (
         "_optional",
@@ -39,6 +41,7 @@ LAYERS = (
         "_torch.modules",
         "_torch.training",
         "linear_model._polynomial_basis",
+        "preprocessing._multilinear_pca",
     ),
     (
         "datasets._concrete",
@@ -49,8 +52,11 @@ LAYERS = (
         "inspection._loss_curve",
         "linear_model._terms",
         "neural_network._net",
+        "preprocessing._padder",
+        "preprocessing._scaler",
+        "preprocessing._windows",
     ),
-    ("inspection", "linear_model._rows", "neural_network._base"),
+    ("inspection", "linear_model._rows", "neural_network._base", "preprocessing"),
     (
         "datasets",
         "linear_model._dask",
