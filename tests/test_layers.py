@@ -40,6 +40,7 @@ LAYERS = (
         "_sequences",
         "_torch.modules",
         "_torch.training",
+        "datasets._memory_tasks",
         "linear_model._polynomial_basis",
         "preprocessing._multilinear_pca",
     ),

@@ -32,7 +32,14 @@ PUBLIC = {
         "gelu_derivative",
         "gelu_max_difference",
     ],
-    "sklearn_ext.datasets": ["list_nist", "load_concrete", "load_nist"],
+    "sklearn_ext.datasets": [
+        "list_nist",
+        "load_concrete",
+        "load_nist",
+        "make_adding_problem",
+        "make_copy_memory",
+        "make_first_token_recall",
+    ],
     "sklearn_ext.exceptions": [
         "ExtrapolationWarning",
         "MissingDependencyError",
