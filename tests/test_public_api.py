@@ -48,7 +48,12 @@ PUBLIC = {
         "SklearnExtError",
         "SklearnExtWarning",
     ],
-    "sklearn_ext.inspection": ["LossCurveDisplay"],
+    "sklearn_ext.inspection": [
+        "GradientFlow",
+        "GradientFlowDisplay",
+        "LossCurveDisplay",
+        "gradient_flow",
+    ],
     "sklearn_ext.linear_model": ["PolynomialRegressor"],
     "sklearn_ext.neural_network": ["FFNNClassifier", "FFNNRegressor"],
     "sklearn_ext.preprocessing": [
