@@ -15,7 +15,9 @@ from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.utils._param_validation import (
     Interval,
+    RealNotInt,
     StrOptions,
+    validate_params,
 )
 from sklearn.utils.validation import (
     _check_categorical_features,
@@ -28,6 +30,7 @@ from sklearn.utils.validation import (
 
 __all__ = [
     "Interval",
+    "RealNotInt",
     "StrOptions",
     "_check_categorical_features",
     "_check_feature_names_in",
@@ -37,6 +40,7 @@ __all__ = [
     "check_X_y",
     "check_is_fitted",
     "validate_data",
+    "validate_params",
     "with_callbacks",
 ]
 

@@ -25,13 +25,21 @@ PUBLIC = {
         "inspection",
         "linear_model",
         "neural_network",
+        "preprocessing",
     ],
     "sklearn_ext.activations": [
         "gelu",
         "gelu_derivative",
         "gelu_max_difference",
     ],
-    "sklearn_ext.datasets": ["list_nist", "load_concrete", "load_nist"],
+    "sklearn_ext.datasets": [
+        "list_nist",
+        "load_concrete",
+        "load_nist",
+        "make_adding_problem",
+        "make_copy_memory",
+        "make_first_token_recall",
+    ],
     "sklearn_ext.exceptions": [
         "ExtrapolationWarning",
         "MissingDependencyError",
@@ -40,9 +48,25 @@ PUBLIC = {
         "SklearnExtError",
         "SklearnExtWarning",
     ],
-    "sklearn_ext.inspection": ["LossCurveDisplay"],
+    "sklearn_ext.inspection": [
+        "GradientFlow",
+        "GradientFlowDisplay",
+        "LossCurveDisplay",
+        "gradient_flow",
+    ],
     "sklearn_ext.linear_model": ["PolynomialRegressor"],
     "sklearn_ext.neural_network": ["FFNNClassifier", "FFNNRegressor"],
+    "sklearn_ext.preprocessing": [
+        "MultilinearPCA",
+        "SequencePadder",
+        "SequenceScaler",
+        "SlidingWindow",
+        "TensorDescription",
+        "WindowSamples",
+        "describe_tensor",
+        "multilinear_rank",
+        "tensor_rank",
+    ],
 }
 
 # Nothing that is optional may be paid for by somebody who does not use it. (Where pandas is
@@ -68,6 +92,7 @@ IMPORTS = [
     ("import sklearn_ext", OPTIONAL | HEAVY),
     ("from sklearn_ext import exceptions", OPTIONAL | HEAVY),
     ("from sklearn_ext import datasets", OPTIONAL),
+    ("from sklearn_ext import preprocessing", OPTIONAL),
     ("from sklearn_ext import PolynomialRegressor; PolynomialRegressor()", OPTIONAL),
     ("from sklearn_ext import FFNNRegressor; FFNNRegressor()", OPTIONAL),
 ]
