@@ -41,7 +41,7 @@ LAYERS = (
     (
         "_optional",
         "_sequences",
-        "_torch.modules",
+        "_torch.encoding",
         "_torch.training",
         "datasets._memory_tasks",
         "inspection._gradient_flow",
@@ -57,6 +57,7 @@ LAYERS = (
         "inspection._gradient_flow_display",
         "inspection._loss_curve",
         "linear_model._terms",
+        "_torch.modules",
         "neural_network._net",
         "neural_network._classification_targets",
         "neural_network._regression_targets",

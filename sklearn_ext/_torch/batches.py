@@ -161,6 +161,14 @@ class Rows:
         """Targets of the rows that are seen, (n_members, n, ...) where members see their own."""
         return self.targets if self.of_members is None else take(self.targets, self.of_members)
 
+    @property
+    def seen_weights(self) -> Tensor | None:
+        """Weights of the rows that are seen, in the form of `seen_targets`."""
+        if self.weights is None or self.of_members is None:
+            return self.weights
+        weights: Tensor = take(self.weights, self.of_members)
+        return weights
+
     def batch(self, index: Tensor | None) -> Batch:
         """Gather the rows of `index`; None gives all of them as they lie."""
         if index is None:

@@ -1,5 +1,7 @@
 """Rows that each member of an ensemble is trained on, and rows that it holds out."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -12,10 +14,10 @@ def member_folds(
     n_rows: int,
     labels: np.ndarray | None,
     fraction: float,
-    n_members: int,
+    turns: Sequence[int],
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Deal out rows; members take turns at the folds.
+    """Deal out rows to the members of an ensemble.
 
     Parameters
     ----------
@@ -25,8 +27,8 @@ def member_folds(
         Classes that every fold gets its share of; None for none.
     fraction : float
         Share of rows that each member holds out, in (0, 1).
-    n_members : int
-        Size of the ensemble.
+    turns : sequence of int
+        Fold that each member holds out, counted round and round.
     generator : torch.Generator
         Draws the order.
 
@@ -41,7 +43,7 @@ def member_folds(
     --------
     >>> import torch
     >>> from sklearn_ext._torch.folds import member_folds
-    >>> seen, held = member_folds(8, None, 0.25, 2, torch.Generator().manual_seed(0))
+    >>> seen, held = member_folds(8, None, 0.25, [0, 1], torch.Generator().manual_seed(0))
     >>> seen.shape, held.shape
     (torch.Size([2, 6]), torch.Size([2, 2]))
     """
@@ -52,7 +54,7 @@ def member_folds(
         order = order[torch.from_numpy(np.argsort(labels[order.numpy()], kind="stable"))]
         positions = torch.arange(n_rows)
         order = order[torch.argsort(positions % n_folds, stable=True)]
-    turned = [order.roll(-(member % n_folds) * n_held) for member in range(n_members)]
+    turned = [order.roll(-(turn % n_folds) * n_held) for turn in turns]
     return (
         torch.stack([rows[n_held:] for rows in turned]),
         torch.stack([rows[:n_held] for rows in turned]),

@@ -1,4 +1,4 @@
-"""The feed-forward net: a fixed encoding of table columns, then packed linear layers.
+"""The feed-forward net: towers of packed linear layers on an encoded table.
 
 All members of an ensemble are trained in one module: the weights of a layer are stacked on a
 leading axis and multiplied in one batched product. A single member is made of plain
@@ -6,20 +6,24 @@ leading axis and multiplied in one batched product. A single member is made of p
 """
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import sqrt
+from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from sklearn_ext._torch.activations import activation_function
 from sklearn_ext._torch.dropout import SharedDropout
+from sklearn_ext._torch.encoding import PackedEmbedding, PeriodicFeatures, TableEncoding
 from sklearn_ext._torch.initialization import normal
 
-__all__ = ["FeedForward", "PackedLinear", "TableEncoding"]
+__all__ = ["FeedForward", "PackedLinear", "Tower"]
 
 Tensor = torch.Tensor
+
+WAVE_SIZE = 4  # outputs of the waves of one column
+EMBEDDING_SIZE = 16
 
 
 class PackedLinear(nn.Module):
@@ -54,77 +58,37 @@ def linear_layer(
     weight = normal((members, n_inputs, n_outputs), scale, generator)
     if members > 1:
         return PackedLinear(weight, torch.zeros(members, 1, n_outputs, dtype=torch.float64))
-    # skip_init leaves the global generator alone, which the constructor of nn.Linear does not.
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_inputs, n_outputs, dtype=torch.float64)
-    with torch.no_grad():
-        layer.weight.copy_(weight[0].T)
-        layer.bias.zero_()
+    # The constructor of nn.Linear draws from the global generator, and skip_init, which does not,
+    # imports sympy by way of the meta device.
+    layer = nn.Linear.__new__(nn.Linear)
+    nn.Module.__init__(layer)
+    layer.in_features, layer.out_features = n_inputs, n_outputs
+    layer.weight = nn.Parameter(weight[0].T.contiguous())
+    layer.bias = nn.Parameter(torch.zeros(n_outputs, dtype=torch.float64))
     return layer
 
 
-class TableEncoding(nn.Module):
-    """Fixed encoding of raw columns: robust scale, smooth clip, piecewise linear bins, one-hot.
-
-    Parameters
-    ----------
-    columns : dict of ndarray
-        What :func:`sklearn_ext.neural_network._tables.fit_encoding` found.
-    """
-
-    def __init__(self, columns: dict[str, np.ndarray]) -> None:
-        super().__init__()
-        for name, values in columns.items():
-            self.register_buffer(name, torch.from_numpy(np.array(values)))
-
-    @property
-    def n_outputs(self) -> int:
-        """Number of encoded columns."""
-        return sum(
-            len(self.get_buffer(name))
-            for name in ("numeric", "missing", "bin_column", "hot_column")
-        )
-
-    def forward(self, X: Tensor) -> Tensor:
-        """Encode raw rows, (n, n_features) to (n, n_outputs)."""
-        numeric = X[:, self.get_buffer("numeric")]
-        centred = (numeric - self.get_buffer("center").to(X.dtype)) * self.get_buffer("scale").to(
-            X.dtype
-        )
-        scaled = torch.nan_to_num(centred, nan=0.0)
-        clipped = scaled / (1.0 + (scaled / 3.0).square()).sqrt()  # smooth clip to (-3, 3)
-        absent = X[:, self.get_buffer("missing")].isnan().to(X.dtype)
-        return torch.cat([clipped, absent, self._bins(X), self._one_hot(X)], dim=1)
-
-    def _bins(self, X: Tensor) -> Tensor:
-        """Share of each bin that lies below the value; a missing value is below none."""
-        left, width = self.get_buffer("bin_left"), self.get_buffer("bin_width")
-        values = X[:, self.get_buffer("bin_column")]
-        shares = ((values - left.to(X.dtype)) / width.to(X.dtype)).clamp(0.0, 1.0)
-        return torch.nan_to_num(shares, nan=0.0)
-
-    def _one_hot(self, X: Tensor) -> Tensor:
-        """One column a category; an unknown or missing one sets none."""
-        values = X[:, self.get_buffer("hot_column")]
-        return (values == self.get_buffer("hot_value").to(X.dtype)).to(X.dtype)
-
-
-class FeedForward(nn.Module):
-    """Encoding, hidden layers, one linear layer of outputs; `n_members` such nets side by side.
+class Tower(nn.Module):
+    """Members of one kind: they see the same encoded columns, each with weights of its own.
 
     Parameters
     ----------
     encoding : TableEncoding
-        Fixed first part.
+        What the inputs went through.
     hidden_layer_sizes : sequence of int
         Widths.
     n_outputs : int
         Raw outputs of one member.
+    n_members : int
+        Number of members.
+    sees_bins : bool
+        Whether they see the bins.
+    n_frequencies : int
+        Waves a numeric column; 0 for none.
     activation : str
         Name of the activation function.
     dropout : float
         Probability of dropout behind every hidden layer.
-    n_members : int
-        Size of the ensemble.
     generator : torch.Generator
         Draws the weights.
     """
@@ -135,24 +99,130 @@ class FeedForward(nn.Module):
         hidden_layer_sizes: Sequence[int],
         n_outputs: int,
         *,
+        n_members: int,
+        sees_bins: bool,
+        n_frequencies: int,
         activation: str,
         dropout: float,
-        n_members: int,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.n_members = n_members
-        self.encoding = encoding
+        self.n_numeric, self.n_embedded = encoding.n_numeric, encoding.n_embedded
+        self.n_seen = encoding.n_plain + (encoding.n_bins if sees_bins else 0)
+        self.waves = self.embedding = None
+        if n_frequencies:
+            self.waves = PeriodicFeatures(
+                n_members, encoding.n_numeric, n_frequencies, WAVE_SIZE, generator
+            )
+        if self.n_embedded:
+            self.embedding = PackedEmbedding(
+                n_members, encoding.n_embeddings, EMBEDDING_SIZE, generator
+            )
         self.activation: Callable[[Tensor], Tensor] = activation_function(activation)
-        widths = [encoding.n_outputs, *hidden_layer_sizes]
+        self.dropout = SharedDropout(dropout)
+        widths = [self._n_inputs(), *hidden_layer_sizes]
         self.hidden = nn.ModuleList(
             linear_layer(n_members, a, b, sqrt(2.0 / max(a, 1)), generator)
             for a, b in pairwise(widths)
         )
-        self.dropout = SharedDropout(dropout)
         # A small start of the outputs: the first predictions are near the mean.
         last = 0.1 / sqrt(max(widths[-1], 1))
         self.output = linear_layer(n_members, widths[-1], n_outputs, last, generator)
+
+    def _n_inputs(self) -> int:
+        waves = 0 if self.waves is None else self.waves.n_outputs
+        return self.n_seen + waves + self.n_embedded * EMBEDDING_SIZE
+
+    def forward(self, encoded: Tensor) -> Tensor:
+        """Raw outputs, (k, n, n_outputs), of encoded rows (n, n_encoded) or (k, n, n_encoded)."""
+        if encoded.ndim == 2:
+            encoded = encoded.expand(self.n_members, *encoded.shape)
+        values = self._inputs(encoded)
+        if self.n_members == 1:  # its layers are plain ones
+            values = values[0]
+        for layer in self.hidden:
+            values = self.dropout(self.activation(layer(values)))
+        raw: Tensor = self.output(values)
+        return raw.unsqueeze(0) if self.n_members == 1 else raw
+
+    def _inputs(self, encoded: Tensor) -> Tensor:
+        """Encoded columns that are seen, waves and embeddings."""
+        parts = [encoded[..., : self.n_seen]]
+        if self.waves is not None:
+            parts.append(self.waves(encoded[..., : self.n_numeric]))
+        if self.embedding is not None:
+            parts.append(self.embedding(encoded[..., -self.n_embedded :]))
+        return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
+
+
+class FeedForward(nn.Module):
+    """An ensemble of nets behind one encoding.
+
+    Members take turns: one half sees each numeric column in bins, the other half in waves. A
+    single member sees both.
+
+    Parameters
+    ----------
+    encoding : TableEncoding
+        Fixed first part.
+    hidden_layer_sizes : sequence of int
+        Widths.
+    n_outputs : int
+        Raw outputs of one member.
+    n_members : int
+        Size of the ensemble.
+    n_frequencies : int
+        Waves a numeric column; 0 for none.
+    **settings : object
+        What :class:`Tower` needs besides.
+    """
+
+    shares: Tensor
+
+    def __init__(
+        self,
+        encoding: TableEncoding,
+        hidden_layer_sizes: Sequence[int],
+        n_outputs: int,
+        *,
+        n_members: int,
+        n_frequencies: int,
+        **settings: Any,
+    ) -> None:
+        super().__init__()
+        self.n_members = n_members
+        self.encoding = encoding
+        kinds = _kinds(n_members, encoding.n_bins > 0, n_frequencies)
+        self.towers = nn.ModuleList(
+            Tower(
+                encoding,
+                hidden_layer_sizes,
+                n_outputs,
+                n_members=size,
+                sees_bins=sees_bins,
+                n_frequencies=waves,
+                **settings,
+            )
+            for size, sees_bins, waves in kinds
+        )
+        # Weight of each member in the mean.
+        shares = torch.full((n_members,), 1.0 / n_members, dtype=torch.float64)
+        self.register_buffer("shares", shares)
+
+    @property
+    def tower_slices(self) -> list[slice]:
+        """Members of each tower."""
+        ends = list(accumulate(tower.n_members for tower in self.towers))
+        return [slice(a, b) for a, b in pairwise([0, *ends])]
+
+    def parameter_members(self) -> list[slice]:
+        """Members that each parameter belongs to, in the order of `parameters`."""
+        return [
+            members
+            for members, tower in zip(self.tower_slices, self.towers, strict=True)
+            for _ in tower.parameters()
+        ]
 
     def encode(self, X: Tensor) -> Tensor:
         """Apply the fixed part, (n, n_features) to (n, n_encoded)."""
@@ -160,16 +230,21 @@ class FeedForward(nn.Module):
         return encoded
 
     def members(self, encoded: Tensor) -> Tensor:
-        """Raw outputs, (n, n_outputs) or (n_members, n, n_outputs), of encoded rows."""
-        values = encoded.to(next(self.output.parameters()).dtype)
-        if self.n_members > 1 and values.ndim == 2:
-            values = values.expand(self.n_members, *values.shape)
-        for layer in self.hidden:
-            values = self.dropout(self.activation(layer(values)))
-        raw: Tensor = self.output(values)
-        return raw
+        """Raw outputs, (n_members, n, n_outputs), of rows for all members or of their own."""
+        values = encoded.to(next(self.parameters()).dtype)
+        parts = [
+            tower(values if values.ndim == 2 else values[members])
+            for members, tower in zip(self.tower_slices, self.towers, strict=True)
+        ]
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
 
     def forward(self, X: Tensor) -> Tensor:
         """Raw outputs of raw rows, (n, n_members, n_outputs)."""
-        raw = self.members(self.encode(X))
-        return raw.unsqueeze(1) if raw.ndim == 2 else raw.transpose(0, 1)
+        return self.members(self.encode(X)).transpose(0, 1)
+
+
+def _kinds(n_members: int, has_bins: bool, n_frequencies: int) -> list[tuple[int, bool, int]]:
+    """Size, sight of bins and number of waves of each tower."""
+    if n_members == 1 or not (has_bins and n_frequencies):
+        return [(n_members, has_bins, n_frequencies)]
+    return [(n_members - n_members // 2, True, 0), (n_members // 2, False, n_frequencies)]

@@ -15,7 +15,14 @@ import torch
 from sklearn_ext._torch.batches import Batch, Rows
 from sklearn_ext._torch.schedules import rate_factor
 
-__all__ = ["BestWeights", "GradientSteps", "epoch_indices", "evaluate", "weighted_mean"]
+__all__ = [
+    "BestWeights",
+    "GradientSteps",
+    "best_share",
+    "epoch_indices",
+    "evaluate",
+    "weighted_mean",
+]
 
 Tensor = torch.Tensor
 
@@ -218,41 +225,117 @@ def evaluate(
     return weighted_mean(torch.cat(losses, dim=-1), joined), torch.cat(outputs, dim=-2)
 
 
-@dataclass
 class BestWeights:
-    """Keeps the weights of the smallest loss, and counts epochs without a smaller one.
+    """Keeps the weights of the smallest losses, each member's of its own best epoch.
 
-    Attributes
+    Parameters
     ----------
     parameters : list of torch.Tensor
         Parameters that are watched.
-    tol : float
-        By how much a loss has to fall to reset the count.
+    members : list of slice or None, default=None
+        Members that each parameter belongs to; those of several have them on their leading axis.
+        None watches the mean loss of all.
+    tol : float, default=0.0
+        By how much a loss has to fall to reset the count of epochs.
+
+    Attributes
+    ----------
+    losses : torch.Tensor of shape (n_members,)
+        Smallest loss of each member so far.
     loss : float
-        Smallest loss so far.
+        Mean of `losses`.
+    epoch : int
+        Epoch of the smallest mean loss.
     n_without : int
-        Epochs since the loss last fell by more than `tol`.
+        Epochs since the mean loss last fell by more than `tol`.
     """
 
-    parameters: list[Tensor]
-    tol: float = 0.0
-    loss: float = float("inf")
-    n_without: int = 0
-    epoch: int = 0
-    _reference: float = float("inf")
-    _kept: list[Tensor] = field(default_factory=list)
+    def __init__(
+        self, parameters: list[Tensor], members: list[slice] | None = None, tol: float = 0.0
+    ) -> None:
+        self.parameters, self.members, self.tol = parameters, members, tol
+        self.losses = torch.full((1,), float("inf"))
+        self.epoch, self.n_without = 0, 0
+        self._smallest_mean = self._reference = float("inf")
+        self._kept: list[Tensor] = []
 
-    def look(self, loss: float, epoch: int) -> None:
-        """Take notice of the loss after an epoch."""
-        if loss < self.loss:
-            self.loss, self.epoch = loss, epoch
-            self._kept = [parameter.detach().clone() for parameter in self.parameters]
-        improved = loss < self._reference - self.tol
+    @property
+    def loss(self) -> float:
+        """Mean of the smallest losses."""
+        return float(self.losses.mean())
+
+    def look(self, losses: Tensor, epoch: int) -> None:
+        """Take notice of the losses, (n_members,) or of no axis, after an epoch."""
+        mean = float(losses.mean())
+        losses = losses.detach().cpu().reshape(-1) if self.members else torch.tensor([mean])
+        if mean < self._smallest_mean:
+            self._smallest_mean, self.epoch = mean, epoch
+        better = losses < self.losses
+        self._keep(better)
+        self.losses = torch.where(better, losses, self.losses)
+        improved = mean < self._reference - self.tol
         self.n_without = 0 if improved else self.n_without + 1
-        self._reference = min(self._reference, loss) if improved else self._reference
+        self._reference = mean if improved else self._reference
+
+    @torch.no_grad()
+    def _keep(self, better: Tensor) -> None:
+        """Copy the weights of members that are better than ever."""
+        if not self._kept:
+            self._kept = [parameter.detach().clone() for parameter in self.parameters]
+            return
+        members = self.members or [slice(0, 1)] * len(self.parameters)
+        for kept, parameter, owners in zip(self._kept, self.parameters, members, strict=True):
+            chosen = better[owners] if len(better) > 1 else better
+            if bool(chosen.all()):
+                kept.copy_(parameter)
+            elif len(chosen) > 1:
+                kept[chosen.to(kept.device)] = parameter[chosen.to(parameter.device)]
 
     @torch.no_grad()
     def restore(self) -> None:
         """Put the best weights back."""
         for parameter, kept in zip(self.parameters, self._kept, strict=False):
             parameter.copy_(kept)
+
+
+@torch.no_grad()
+def best_share(
+    forward: Callable[[Any], Tensor],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    rows: Rows,
+    batch_size: int,
+    first: slice,
+    second: slice,
+) -> float:
+    """Share of the first members in the mean of two kinds, by the loss of held-out rows.
+
+    The members of both kinds are paired, and a pair has held out the same rows; 21 shares from 0
+    to 1 are tried on the mean of the raw outputs of each pair.
+
+    Parameters
+    ----------
+    forward, loss : callable
+        As in :class:`GradientSteps`.
+    rows : Rows
+        Held-out rows.
+    batch_size : int
+        Rows at a time.
+    first, second : slice
+        Members of each kind.
+
+    Returns
+    -------
+    share : float
+        In [0, 1].
+    """
+    _, raw = evaluate(forward, loss, rows, batch_size)
+    pairs = min(first.stop - first.start, second.stop - second.start)
+    one, other = raw[first][:pairs], raw[second][:pairs]
+    targets, weights = rows.seen_targets, rows.seen_weights
+    if rows.of_members is not None:
+        targets = targets[first][:pairs]
+        weights = None if weights is None else weights[first][:pairs]
+    shares = [step / 20 for step in range(21)]
+    mixed = [loss(share * one + (1.0 - share) * other, targets) for share in shares]
+    found = torch.stack([weighted_mean(losses, weights).mean() for losses in mixed])
+    return shares[int(found.argmin())]

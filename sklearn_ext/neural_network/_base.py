@@ -112,9 +112,20 @@ class BaseNet(TrainingPlan, CallbackSupportMixin, BaseEstimator):
                 self.net_.partial_fit(run, None, epochs=epochs)
             if run.valid is not None or run.interrupted:
                 run.best.restore()
+                self._weigh_members(run)
             exact = torch.float64 if rows.dtype == np.float64 else torch.float32
             set_dtype(module, self.net_.optimizer_, exact)
         self._read_history(run, epochs, partial)
+
+    def _weigh_members(self, run):
+        """Hook: give members shares in the mean, once their weights are final."""
+
+    def _member_mean(self, values):
+        """Average arrays of members, (n_members, ...), by their shares where they have some."""
+        shares = getattr(self._live_net().module_, "shares", None)
+        if shares is None:
+            return values.mean(axis=0)
+        return np.tensordot(shares.cpu().numpy().astype(values.dtype), values, axes=1)
 
     def _build_net(self, generator):
         """Make a new net of what was learned about inputs and targets."""
@@ -172,9 +183,8 @@ class BaseNet(TrainingPlan, CallbackSupportMixin, BaseEstimator):
         if run.valid is not None:
             self.validation_loss_curve_ = [float(row["valid_loss"]) for row in history]
             self.validation_scores_ = [float(row["valid_score"]) for row in history]
-            best = run.best.epoch - 1
-            self.best_loss_ = self.validation_loss_curve_[best]
-            self.best_validation_score_ = self.validation_scores_[best]
+            self.best_loss_ = run.best.loss
+            self.best_validation_score_ = self.validation_scores_[run.best.epoch - 1]
         self.n_parameters_ = sum(p.numel() for p in self.net_.module_.parameters())
         self._goes_on = partial
         if run.interrupted:

@@ -100,7 +100,7 @@ class ClassificationTargets(ClassifierMixin):
         """Log of the members' mean probabilities, (n, n_classes) or (n, n_labels, 2)."""
         members = self._responses(X)
         highest = members.max(axis=0)
-        mean = np.exp(members - highest).mean(axis=0)
+        mean = self._member_mean(np.exp(members - highest))
         return highest + np.log(mean)
 
     def _read_target(self, y, *, reset):

@@ -19,24 +19,24 @@ default="gelu"
         4.7e-4 at most.
     solver : {{"adam", "sgd"}}, default="adam"
         Adam with decoupled weight decay, or stochastic gradient descent with momentum.
-    alpha : float, default=0.01
+    alpha : float, default=0.03
         Weight decay: every step takes the share ``learning rate * alpha`` off each weight, biases
         excepted, where MLPRegressor adds its alpha to the loss.
     batch_size : int or "auto", default="auto"
-        Rows that one step sees. "auto" is all of them up to 200, else n / 16 within 64 and 512.
+        Rows that one step sees. "auto" is all of them up to 200, else n / 40 within 64 and 512.
     learning_rate : {{"constant", "invscaling", "cosine", "flat_cosine", "one_cycle"}}, \
 default="flat_cosine"
         Schedule over the whole run. "flat_cosine" is constant for one half, then falls to 0 by half
         a cosine.
-    learning_rate_init : float, default=0.003
+    learning_rate_init : float, default=0.008
         Learning rate that the schedule starts from, > 0.
     warmup_fraction : float, default=0.03
         Share of the run, in [0, 1), in which the rate rises from 0.
     power_t : float, default=0.5
         Exponent of "invscaling".
     max_iter : int or "auto", default="auto"
-        Epochs. "auto" is 60 for full batches of up to 200 rows; for more rows n as many as give
-        150 (n / 200)^0.8 steps, at most 4000 steps and at least 10 epochs.
+        Epochs. "auto" is 60 for full batches of up to 200 rows, 770 / n^(1/3) for more rows n,
+        at least 10.
     shuffle : bool, default=True
         Whether rows come in a new order every epoch.
     random_state : int, RandomState instance or None, default=None
@@ -66,20 +66,27 @@ default="flat_cosine"
     epsilon : float, default=1e-8
         Smallest denominator of Adam, > 0.
     n_iter_no_change : int or "auto", default="auto"
-        Epochs without a better loss after which a run ends. "auto" is 15 % of `max_iter`, at least
-        10. Without validation rows only "constant" and "invscaling" runs end early, by the
+        Epochs without a better mean loss after which a run ends. "auto" is 30 % of `max_iter`, at
+        least 10. Without validation rows only "constant" and "invscaling" runs end early, by the
         training loss.
-    dropout : float, default=0.1
+    dropout : float, default=0.15
         Probability, in [0, 1), that a hidden unit is left out of a step; members share the mask.
-    n_members : int, default=4
+    n_members : int, default=8
         Nets that are trained side by side and averaged. They differ in their initial weights, in
-        the order of rows and in the rows held out.
-    n_bins : int, default=16
+        the order of rows and in the rows held out, and one half sees the numeric columns in bins,
+        the other half in waves; the held-out rows decide on the share of either half in the
+        average. A single member sees bins and waves.
+    n_bins : int or "auto", default="auto"
         Bins of equal weight by which each numeric column is also given as a piecewise linear
-        encoding [2]_; 0 for none. Tables with more than 4096 bins in total are encoded without.
+        encoding [2]_, at most 256; 0 for none. "auto" is 32, or as many as make 512 for all
+        columns. Fewer than 25 rows a bin give fewer bins.
+    n_frequencies : int or "auto", default="auto"
+        Waves of learned frequency by which each numeric column is also given [2]_, at most 256;
+        0 for none. "auto" is 16, and 0 for more than 128 numeric columns.
     categorical_features : array-like, "from_dtype" or None, default="from_dtype"
         Columns with categories: a mask, positions or names; "from_dtype" takes those of a
-        categorical dtype. Each category has weights of its own; one that was not seen in `fit`
+        categorical dtype. Each category has weights of its own; in a column of more than 32
+        categories it is embedded as 16 learned numbers. A category that was not seen in `fit`
         counts as none of them.
     max_grad_norm : float or None, default=None
         Largest norm of a gradient, > 0; None for no clipping.
@@ -144,7 +151,7 @@ _SHARED_NOTES = """\
     .. [1] D. Hendrycks and K. Gimpel, "Gaussian error linear units (GELUs)", arXiv:1606.08415,
        2016; section 2.
     .. [2] Y. Gorishniy, I. Rubachev and A. Babenko, "On embeddings for numerical features in
-       tabular deep learning", NeurIPS 2022, arXiv:2203.05556; eq. 1.
+       tabular deep learning", NeurIPS 2022, arXiv:2203.05556; eq. 1 and 2.
     .. [3] D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by default: strong pre-tuned MLPs
        and boosted trees on tabular data", NeurIPS 2024, arXiv:2407.04491; section 3.
 """
@@ -226,10 +233,10 @@ class FFNNRegressor(RegressionTargets, BaseFeedForward):
         huber_delta=1.0,
         activation="gelu",
         solver="adam",
-        alpha=0.01,
+        alpha=0.03,
         batch_size="auto",
         learning_rate="flat_cosine",
-        learning_rate_init=0.003,
+        learning_rate_init=0.008,
         warmup_fraction=0.03,
         power_t=0.5,
         max_iter="auto",
@@ -246,9 +253,10 @@ class FFNNRegressor(RegressionTargets, BaseFeedForward):
         beta_2=0.95,
         epsilon=1e-8,
         n_iter_no_change="auto",
-        dropout=0.1,
-        n_members=4,
-        n_bins=16,
+        dropout=0.15,
+        n_members=8,
+        n_bins="auto",
+        n_frequencies="auto",
         categorical_features="from_dtype",
         max_grad_norm=None,
         gradient_accumulation_steps=1,
@@ -370,10 +378,10 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
         label_smoothing=0.0,
         activation="gelu",
         solver="adam",
-        alpha=0.01,
+        alpha=0.03,
         batch_size="auto",
         learning_rate="flat_cosine",
-        learning_rate_init=0.003,
+        learning_rate_init=0.008,
         warmup_fraction=0.03,
         power_t=0.5,
         max_iter="auto",
@@ -390,9 +398,10 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
         beta_2=0.95,
         epsilon=1e-8,
         n_iter_no_change="auto",
-        dropout=0.1,
-        n_members=4,
-        n_bins=16,
+        dropout=0.15,
+        n_members=8,
+        n_bins="auto",
+        n_frequencies="auto",
         categorical_features="from_dtype",
         max_grad_norm=None,
         gradient_accumulation_steps=1,

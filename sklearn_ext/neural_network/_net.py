@@ -87,7 +87,7 @@ class Net(skorch.NeuralNet):
         self.notify("on_epoch_begin", dataset_train=train_set, dataset_valid=valid_set)
         loss = self._train_epoch(run)
         self.history.record("train_loss", loss)
-        watched = loss
+        watched = torch.tensor(loss)
         if loss != loss or loss in (float("inf"), -float("inf")):
             raise _divergence(loss, run.steps, len(self.history))
         if run.valid is not None:
@@ -120,15 +120,14 @@ class Net(skorch.NeuralNet):
         return float(torch.stack(losses).mean())
 
     def _validate(self, run):
-        """Mean loss of the validation rows; the score goes into the history."""
+        """Losses of the validation rows; their mean and the score go into the history."""
         self.module_.train(False)
         rows = max(run.batch_size, 4096)
         losses, raw = evaluate(run.steps.forward, self.criterion_, run.valid, rows)
-        loss = float(losses.mean())
-        self.history.record("valid_loss", loss)
+        self.history.record("valid_loss", float(losses.mean()))
         if run.score is not None:
             self.history.record("valid_score", run.score(raw, run.valid))
-        return loss
+        return losses
 
     def _tell_of_batch(self, batch, loss, raw):
         """Call the listeners behind a training batch."""

@@ -60,7 +60,6 @@ class TrainingPlan:
         import torch
 
         from sklearn_ext._torch.parameters import set_dtype
-        from sklearn_ext._torch.training import BestWeights
         from sklearn_ext.neural_network._net import Run, as_datasets
 
         rows, y, _ = data
@@ -73,7 +72,7 @@ class TrainingPlan:
         folds = self._folds(y, generator) if holds_out else None
         train, watched, forward = self._rows_of_run(data, valid, folds, device, dtype)
         steps_an_epoch = ceil(len(train) / batch_size)
-        epochs = 1 if partial else self._epochs(n_rows, steps_an_epoch)
+        epochs = 1 if partial else self._epochs(n_rows)
         if not (partial and getattr(self, "_goes_on", False)):
             net.optimizer_ = self._build_optimizer()
         run = Run(
@@ -83,12 +82,23 @@ class TrainingPlan:
             generator,
             batch_size,
             self._patience(watched, epochs),
-            BestWeights(net.optimizer_.parameters, self.tol),
+            self._best_weights(watched),
             self.shuffle,
             score=self._validation_score,
             datasets=as_datasets(self.callbacks, rows, y),
         )
         return run, epochs
+
+    def _best_weights(self, watched):
+        """Watch each member's loss where there are validation rows, else the mean."""
+        from sklearn_ext._torch.training import BestWeights
+
+        net, members = self.net_, None
+        if watched is not None and hasattr(net.module_, "parameter_members"):
+            owners = zip(net.module_.parameters(), net.module_.parameter_members(), strict=True)
+            owner_of = {id(parameter): members for parameter, members in owners}
+            members = [owner_of[id(parameter)] for parameter in net.optimizer_.parameters]
+        return BestWeights(net.optimizer_.parameters, members, self.tol)
 
     def _gradient_steps(self, forward, n_steps, device, partial):
         """Set up the steps; those of partial_fit keep to the initial rate."""
@@ -155,16 +165,15 @@ class TrainingPlan:
             return min(self.batch_size, n_rows)
         if n_rows <= FULL_BATCH_ROWS:
             return n_rows
-        return int(min(512, max(64, n_rows / 16)))
+        return int(min(512, max(64, n_rows / 40)))
 
-    def _epochs(self, n_rows, steps_an_epoch):
-        """60 full batches, or 150 (n / 200)^0.8 steps up to 4000 in at least 10 epochs."""
+    def _epochs(self, n_rows):
+        """60 full batches, or 770 / n^(1/3) epochs, at least 10."""
         if self.max_iter != "auto":
             return self.max_iter
         if n_rows <= FULL_BATCH_ROWS:
             return 60
-        steps = min(4000.0, 150.0 * (n_rows / 200.0) ** 0.8)
-        return max(10, ceil(steps / steps_an_epoch))
+        return max(10, ceil(770.0 / n_rows ** (1.0 / 3.0)))
 
     def _stops_early(self, n_rows):
         if self.early_stopping == "auto":
@@ -176,7 +185,7 @@ class TrainingPlan:
         if watched is None and self.learning_rate not in ("constant", "invscaling"):
             return None
         if self.n_iter_no_change == "auto":
-            return max(10, ceil(0.15 * epochs))
+            return max(10, ceil(0.3 * epochs))
         return self.n_iter_no_change
 
     def _precision(self, device):
@@ -198,12 +207,16 @@ class TrainingPlan:
         """Rows of each member and rows it leaves out."""
         from sklearn_ext._torch.folds import member_folds
 
-        members, device = self._member_count(), self.net_.device
-        folds = member_folds(len(y), self._strata(y), self.validation_fraction, members, generator)
+        turns, device = self._member_turns(), self.net_.device
+        folds = member_folds(len(y), self._strata(y), self.validation_fraction, turns, generator)
         return tuple(rows.to(device) for rows in folds)
 
     def _member_count(self):
         return getattr(self, "n_members", 1)
+
+    def _member_turns(self):
+        """Fold that each member holds out."""
+        return range(self._member_count())
 
     def _strata(self, y):
         return None

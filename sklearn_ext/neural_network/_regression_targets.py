@@ -41,7 +41,7 @@ class RegressionTargets(RegressorMixin):
             how unsure the model is, not how noisy y is.
         """
         members = self._shaped(self._responses(X))
-        mean = members.mean(axis=0)
+        mean = self._member_mean(members)
         if not return_std:
             return mean
         if self.n_members == 1:

@@ -8,8 +8,11 @@ __all__ = ["fit_encoding", "weighted_quantiles"]
 
 # Rows that a bin needs, counted by weight: with fewer its weights learn single rows by heart.
 ROWS_A_BIN = 25
-# A table of more bins than this is encoded without bins: they would be most of the cost.
-MOST_BINS = 4096
+# What "auto" gives each numeric column, and all of them together: beyond that the first layer
+# would be most of the cost.
+AUTO_BINS, MOST_AUTO_BINS = 32, 512
+# A column of more categories is embedded instead of one-hot encoded.
+MOST_HOT = 32
 
 
 def weighted_quantiles(values, weights, levels):
@@ -54,30 +57,25 @@ def fit_encoding(X, categorical, weights, n_bins):
         Which columns hold codes.
     weights : ndarray of shape (n_samples,)
         Weights that count repetitions, > 0.
-    n_bins : int
+    n_bins : int or "auto"
         Bins of equal weight for the piecewise linear encoding of a numeric column; 0 for none.
+        "auto" is 32, or as many as make 512 for all columns.
 
     Returns
     -------
     encoding : dict of ndarray
-        Buffers of :class:`sklearn_ext._torch.modules.TableEncoding`.
+        Buffers of :class:`sklearn_ext._torch.encoding.TableEncoding`.
     """
-    center, scale, bins, hot = [], [], [], []
+    center, scale, bins = [], [], []
     numeric = np.flatnonzero(~categorical)
-    n_bins = min(n_bins, int(weights.sum() / ROWS_A_BIN))
-    if n_bins < 2 or n_bins * len(numeric) > MOST_BINS:
-        n_bins = 0
+    n_bins = _bins_a_column(n_bins, len(numeric), weights.sum())
     for column in numeric:
         found = _numeric_column(X[:, column], weights, n_bins)
         center.append(found[0])
         scale.append(found[1])
         bins += [(column, left, right - left) for left, right in found[2]]
-    for column in np.flatnonzero(categorical):
-        codes = np.unique(X[:, column][~np.isnan(X[:, column])])
-        hot += [(column, code) for code in codes]
     missing = numeric[np.isnan(X[:, numeric]).any(axis=0)]
     bins = np.array(bins, dtype=np.float64).reshape(-1, 3)
-    hot = np.array(hot, dtype=np.float64).reshape(-1, 2)
     return {
         "numeric": numeric,
         "missing": missing,
@@ -86,8 +84,34 @@ def fit_encoding(X, categorical, weights, n_bins):
         "bin_column": bins[:, 0].astype(np.int64),
         "bin_left": bins[:, 1].copy(),
         "bin_width": bins[:, 2].copy(),
+        **_categories(X, np.flatnonzero(categorical)),
+    }
+
+
+def _bins_a_column(n_bins, n_columns, weight):
+    """Bins that rows are enough for; 0 where that is fewer than 2."""
+    if n_bins == "auto":
+        n_bins = min(AUTO_BINS, MOST_AUTO_BINS // max(n_columns, 1))
+    n_bins = min(n_bins, int(weight / ROWS_A_BIN))
+    return n_bins if n_bins >= 2 else 0
+
+
+def _categories(X, columns):
+    """One-hot columns for few categories, rows in a table of embeddings for many."""
+    hot, embedded = [], []
+    for column in columns:
+        codes = np.unique(X[:, column][~np.isnan(X[:, column])])
+        if len(codes) > MOST_HOT:
+            embedded.append((column, int(codes[-1]) + 2))  # one more for unknown categories
+        else:
+            hot += [(column, code) for code in codes]
+    hot = np.array(hot, dtype=np.float64).reshape(-1, 2)
+    embedded = np.array(embedded, dtype=np.int64).reshape(-1, 2)
+    return {
         "hot_column": hot[:, 0].astype(np.int64),
         "hot_value": hot[:, 1].copy(),
+        "embedded": embedded[:, 0].copy(),
+        "embedded_size": embedded[:, 1].copy(),
     }
 
 

@@ -17,6 +17,8 @@ from sklearn_ext.neural_network._tables import fit_encoding
 __all__ = ["BaseFeedForward"]
 
 ENCODED_AT_ONCE = 100_000_000  # numbers; larger tables are encoded batch by batch
+# What "auto" gives each numeric column, unless all of them would have more than this together.
+AUTO_FREQUENCIES, MOST_AUTO_WAVES = 16, 2048
 
 
 class BaseFeedForward(BaseNet):
@@ -28,7 +30,8 @@ class BaseFeedForward(BaseNet):
         "activation": [
             StrOptions({"gelu", "gelu_tanh", "relu", "silu", "tanh", "logistic", "identity"})
         ],
-        "n_bins": [Interval(Integral, 0, 256, closed="both")],
+        "n_bins": [StrOptions({"auto"}), Interval(Integral, 0, 256, closed="both")],
+        "n_frequencies": [StrOptions({"auto"}), Interval(Integral, 0, 256, closed="both")],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
     }
 
@@ -69,7 +72,8 @@ class BaseFeedForward(BaseNet):
         self.n_layers_ = len(_widths(self.hidden_layer_sizes)) + 2
 
     def _build_module(self, generator):
-        from sklearn_ext._torch.modules import FeedForward, TableEncoding
+        from sklearn_ext._torch.encoding import TableEncoding
+        from sklearn_ext._torch.modules import FeedForward
 
         return FeedForward(
             TableEncoding(self._encoding),
@@ -78,8 +82,33 @@ class BaseFeedForward(BaseNet):
             activation=self.activation,
             dropout=self.dropout,
             n_members=self.n_members,
+            n_frequencies=self._waves_a_column(),
             generator=generator,
         )
+
+    def _waves_a_column(self):
+        """Waves that every numeric column gets."""
+        n_numeric = len(self._encoding["numeric"])
+        if self.n_frequencies != "auto" or n_numeric == 0:
+            return self.n_frequencies if n_numeric else 0
+        return AUTO_FREQUENCIES if n_numeric * AUTO_FREQUENCIES <= MOST_AUTO_WAVES else 0
+
+    def _member_turns(self):
+        """Members of each tower take turns at the same folds."""
+        towers = self.net_.module_.tower_slices
+        return [turn for members in towers for turn in range(members.stop - members.start)]
+
+    def _weigh_members(self, run):
+        """Let both kinds of members weigh in the mean what serves held-out rows best."""
+        module = self.net_.module_
+        if run.valid is None or len(module.towers) == 1:
+            return
+        from sklearn_ext._torch.training import best_share
+
+        criterion, towers = self.net_.criterion_, module.tower_slices
+        share = best_share(run.steps.forward, criterion, run.valid, PREDICTED_ROWS, *towers)
+        for members, part in zip(towers, (share, 1.0 - share), strict=True):
+            module.shares[members] = part / (members.stop - members.start)
 
     def _training_inputs(self, tables, device, dtype):
         """Encode tables, where they are not too long, and leave the members to `forward`."""

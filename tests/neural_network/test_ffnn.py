@@ -157,6 +157,20 @@ def test_categories_missing_values_and_unknown_ones():
     assert_array_equal(again.predict(frame), model.predict(frame))
 
 
+def test_many_categories_are_embedded():
+    frames = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    effect, codes = rng.normal(size=60), rng.integers(60, size=3000)
+    target = effect[codes] + 0.1 * rng.normal(size=3000)
+    frame = frames.DataFrame({"city": frames.Categorical([f"c{code}" for code in codes])})
+    model = FFNNRegressor(random_state=0).fit(frame[:2500], target[:2500])
+    assert model.net_.module_.encoding.n_embedded == 1
+    assert model.net_.module_.encoding.n_outputs == 1
+    assert model.score(frame[2500:], target[2500:]) > 0.95
+    unknown = frames.DataFrame({"city": frames.Categorical(["never seen", None])})
+    assert np.ptp(model.predict(unknown)) == 0.0
+
+
 def test_labels_of_any_type():
     iris = load_iris()
     words = iris.target_names[iris.target]
@@ -179,12 +193,57 @@ def test_class_weight_is_a_sample_weight():
 
 
 def test_validation_set_of_the_user_and_best_epoch():
-    model = FFNNRegressor(max_iter=30, random_state=0)
+    model = FFNNRegressor(max_iter=30, n_members=1, random_state=0)
     model.fit(X[:300], y[:300], validation_set=(X[300:], y[300:]))
-    assert model.best_loss_ == min(model.validation_loss_curve_)
+    assert model.best_loss_ == pytest.approx(min(model.validation_loss_curve_))
+    scale = np.var(y[:300])  # losses are those of standardised targets
+    assert np.mean((model.predict(X[300:]) - y[300:]) ** 2) == pytest.approx(
+        model.best_loss_ * scale, rel=1e-4
+    )
     assert len(model.validation_scores_) == model.n_iter_
     with pytest.raises(ValueError, match="validation_set must be a tuple"):
         short().fit(X, y, validation_set=X)
+
+
+def test_each_member_keeps_its_own_best_epoch():
+    rows = {"validation_set": (X[300:], y[300:])}
+    model = FFNNRegressor(max_iter=30, n_members=4, random_state=0).fit(X[:300], y[:300], **rows)
+    members = model._shaped(model._responses(X[300:]))
+    errors = ((members - y[300:]) ** 2).mean(axis=1) / np.var(y[:300])
+    assert errors.mean() == pytest.approx(model.best_loss_, rel=1e-4)
+    assert model.best_loss_ <= min(model.validation_loss_curve_) * (1 + 1e-6)
+
+
+def test_shares_of_both_kinds_are_the_best_on_held_out_rows():
+    model = FFNNRegressor(max_iter=30, n_members=4, random_state=0)
+    model.fit(X[:300], y[:300], validation_set=(X[300:], y[300:]))
+    members = model._shaped(model._responses(X[300:]))
+    binned, waved = members[:2], members[2:]
+    shares = np.linspace(0, 1, 21)
+    errors = [np.mean((share * binned + (1 - share) * waved - y[300:]) ** 2) for share in shares]
+    best = shares[int(np.argmin(errors))]
+    found = model.net_.module_.shares.numpy()
+    assert_allclose(found, [best / 2, best / 2, (1 - best) / 2, (1 - best) / 2], atol=1e-12)
+    assert_allclose(model.predict(X[300:]), np.tensordot(found, members, 1), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "towers"),
+    [
+        ({"n_members": 5}, [(3, True, False), (2, False, True)]),
+        ({"n_members": 1}, [(1, True, True)]),
+        ({"n_bins": 0}, [(2, False, True)]),
+        ({"n_frequencies": 0}, [(2, True, False)]),
+        ({"n_bins": 0, "n_frequencies": 0}, [(2, False, False)]),
+    ],
+)
+def test_members_take_turns_at_bins_and_waves(settings, towers):
+    module = short(**settings).fit(X, y).net_.module_
+    found = [
+        (tower.n_members, tower.n_seen > module.encoding.n_plain, tower.waves is not None)
+        for tower in module.towers
+    ]
+    assert found == towers
 
 
 @pytest.mark.parametrize("own_rows", [False, True])
