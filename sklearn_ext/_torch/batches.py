@@ -5,7 +5,9 @@ first axis. Everything lies on the device from the start: a batch is a slice or 
 nothing is collated row by row.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -13,6 +15,8 @@ import torch
 __all__ = ["Batch", "Ragged", "Rows", "take"]
 
 Tensor = torch.Tensor
+
+GATHERED_BATCHES = 16  # at a time: a gather costs little, but many small ones do not
 
 
 @dataclass(frozen=True)
@@ -168,6 +172,22 @@ class Rows:
             return self.weights
         weights: Tensor = take(self.weights, self.of_members)
         return weights
+
+    def batches(self, indices: Iterable[Tensor | None]) -> Iterator[Batch]:
+        """Gather the rows of each index; several batches of tensors in one go, cut into views."""
+        if not isinstance(self.inputs, Tensor):
+            yield from map(self.batch, indices)
+            return
+        numbers = iter(indices)
+        while group := list(islice(numbers, GATHERED_BATCHES)):
+            if group[0] is None:
+                yield self.batch(None)
+                continue
+            joined, start = self.batch(torch.cat(group, dim=-1)), 0  # type: ignore[arg-type]
+            for index in group:
+                length = index.shape[-1]  # type: ignore[union-attr]
+                yield joined.part(start, length)
+                start += length
 
     def batch(self, index: Tensor | None) -> Batch:
         """Gather the rows of `index`; None gives all of them as they lie."""

@@ -44,7 +44,8 @@ class SquaredError(Loss):
 
     def forward(self, raw: Tensor, target: Tensor) -> Tensor:
         """Give one loss a row."""
-        return (raw - target).square().mean(-1)
+        squares = (raw - target).square()
+        return squares.squeeze(-1) if squares.shape[-1] == 1 else squares.mean(-1)
 
 
 class AbsoluteError(Loss):

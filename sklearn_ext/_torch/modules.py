@@ -119,6 +119,7 @@ class Tower(nn.Module):
             self.embedding = PackedEmbedding(
                 n_members, encoding.n_embeddings, EMBEDDING_SIZE, generator
             )
+        self.learns_inputs = self.waves is not None or self.embedding is not None
         self.activation: Callable[[Tensor], Tensor] = activation_function(activation)
         self.dropout = SharedDropout(dropout)
         widths = [self._n_inputs(), *hidden_layer_sizes]
@@ -136,10 +137,10 @@ class Tower(nn.Module):
 
     def forward(self, encoded: Tensor) -> Tensor:
         """Raw outputs, (k, n, n_outputs), of encoded rows (n, n_encoded) or (k, n, n_encoded)."""
-        if encoded.ndim == 2:
+        if encoded.ndim == 2 and (self.n_members > 1 or self.learns_inputs):
             encoded = encoded.expand(self.n_members, *encoded.shape)
         values = self._inputs(encoded)
-        if self.n_members == 1:  # its layers are plain ones
+        if self.n_members == 1 and values.ndim == 3:  # its layers are plain ones
             values = values[0]
         for layer in self.hidden:
             values = self.dropout(self.activation(layer(values)))
@@ -176,6 +177,11 @@ class FeedForward(nn.Module):
         Waves a numeric column; 0 for none.
     **settings : object
         What :class:`Tower` needs besides.
+
+    Attributes
+    ----------
+    tower_slices : list of slice
+        Members of each tower.
     """
 
     shares: Tensor
@@ -206,15 +212,11 @@ class FeedForward(nn.Module):
             )
             for size, sees_bins, waves in kinds
         )
+        ends = accumulate(size for size, _, _ in kinds)
+        self.tower_slices = [slice(a, b) for a, b in pairwise([0, *ends])]
         # Weight of each member in the mean.
         shares = torch.full((n_members,), 1.0 / n_members, dtype=torch.float64)
         self.register_buffer("shares", shares)
-
-    @property
-    def tower_slices(self) -> list[slice]:
-        """Members of each tower."""
-        ends = list(accumulate(tower.n_members for tower in self.towers))
-        return [slice(a, b) for a, b in pairwise([0, *ends])]
 
     def parameter_members(self) -> list[slice]:
         """Members that each parameter belongs to, in the order of `parameters`."""
@@ -229,9 +231,14 @@ class FeedForward(nn.Module):
         encoded: Tensor = self.encoding(X)
         return encoded
 
+    def _some_bias(self) -> Tensor:
+        """Find a parameter; `next(self.parameters())` walks through all modules for it."""
+        bias: Tensor = self.towers[0].output.bias  # type: ignore[union-attr, assignment]
+        return bias
+
     def members(self, encoded: Tensor) -> Tensor:
         """Raw outputs, (n_members, n, n_outputs), of rows for all members or of their own."""
-        values = encoded.to(next(self.parameters()).dtype)
+        values = encoded.to(self._some_bias().dtype)
         parts = [
             tower(values if values.ndim == 2 else values[members])
             for members, tower in zip(self.tower_slices, self.towers, strict=True)

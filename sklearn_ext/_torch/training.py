@@ -5,7 +5,6 @@ each member has a mean of its own, so that members do not feel each other.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -120,23 +119,26 @@ class GradientSteps:
 
     def __post_init__(self) -> None:
         self.rates = self.rates or [group["lr"] for group in self.optimizer.param_groups]
+        self._trained = [p for p in self.optimizer.parameters if p.requires_grad]
+        self._all_trained = len(self._trained) == len(self.optimizer.parameters)
 
     def step(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Move the parameters by one batch; the loss (a scalar) and the raw outputs."""
         self._set_rates()
-        parameters = [p for p in self.optimizer.parameters if p.requires_grad]
-        total, gradients, raw = self._gradients(batch, parameters)
+        total, gradients, raw = self._gradients(batch)
         if self.max_grad_norm is not None:
             _clip(gradients, self.max_grad_norm)
-        found = iter(gradients)
-        self.optimizer.step(
-            [
-                next(found) if p.requires_grad else torch.zeros_like(p)
-                for p in self.optimizer.parameters
-            ]
-        )
+        self.optimizer.step(gradients if self._all_trained else self._padded(gradients))
         self.n_taken += 1
         return total, raw
+
+    def _padded(self, gradients: list[Tensor]) -> list[Tensor]:
+        """Put zeros in the places of frozen parameters."""
+        found = iter(gradients)
+        return [
+            next(found) if p.requires_grad else torch.zeros_like(p)
+            for p in self.optimizer.parameters
+        ]
 
     def _set_rates(self) -> None:
         if self.schedule == "constant" and not self.warmup:
@@ -147,25 +149,35 @@ class GradientSteps:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
 
-    def _gradients(
-        self, batch: Batch, parameters: list[Tensor]
-    ) -> tuple[Tensor, list[Tensor], Tensor]:
+    def _gradients(self, batch: Batch) -> tuple[Tensor, list[Tensor], Tensor]:
         """Loss, gradients and raw outputs, summed over the slices of a batch."""
         whole = _weight_of(batch)
         totals, sums, outputs = [], None, []
         for part in _cut(batch, self.slices):
-            with _autocast(part.targets.device, self.autocast):
-                raw = self.forward(part.inputs)
-            losses = self.loss(raw, part.targets)
-            weighted = losses if part.weights is None else losses * part.weights
-            members = weighted.sum(-1) / whole
-            new = torch.autograd.grad(members.sum(), parameters)
+            value, raw, n_members = self._summed_loss(part, whole)
+            new = torch.autograd.grad(value, self._trained)
             sums = list(new) if sums is None else [a + b for a, b in zip(sums, new, strict=True)]
-            totals.append(members.detach().mean())
+            totals.append(value.detach() / n_members)
             outputs.append(raw.detach())
         assert sums is not None
-        raw = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-2)
-        return torch.stack(totals).sum(), sums, raw
+        if len(outputs) == 1:
+            return totals[0], sums, outputs[0]
+        return torch.stack(totals).sum(), sums, torch.cat(outputs, dim=-2)
+
+    def _summed_loss(self, part: Batch, whole: Tensor | int) -> tuple[Tensor, Tensor, int]:
+        """Sum over members of their mean losses, raw outputs, and the number of members."""
+        if self.autocast is None:
+            raw = self.forward(part.inputs)
+        else:
+            with torch.autocast(part.targets.device.type, dtype=self.autocast):
+                raw = self.forward(part.inputs)
+        losses = self.loss(raw, part.targets)  # (n,) or (n_members, n)
+        n_members = losses.shape[0] if losses.ndim > 1 else 1
+        if part.weights is not None:
+            losses = losses * part.weights
+        if isinstance(whole, int):
+            return losses.sum() / whole, raw, n_members
+        return (losses.sum(-1) / whole).sum(), raw, n_members
 
 
 def _weight_of(batch: Batch) -> Tensor | int:
@@ -189,10 +201,6 @@ def _cut(batch: Batch, slices: int) -> Iterator[Batch]:
     length = _row_axis_length(batch)
     for rows in torch.arange(length, device=batch.targets.device).split(ceil(length / slices)):
         yield batch.part(int(rows[0]), len(rows))
-
-
-def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
-    return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
 
 
 def _clip(gradients: list[Tensor], largest: float) -> None:

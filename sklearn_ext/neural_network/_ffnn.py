@@ -23,7 +23,7 @@ default="gelu"
         Weight decay: every step takes the share ``learning rate * alpha`` off each weight, biases
         excepted, where MLPRegressor adds its alpha to the loss.
     batch_size : int or "auto", default="auto"
-        Rows that one step sees. "auto" is all of them up to 200, else n / 40 within 64 and 512.
+        Rows that one step sees. "auto" is all of them up to 64, else n / 40 within 64 and 512.
     learning_rate : {{"constant", "invscaling", "cosine", "flat_cosine", "one_cycle"}}, \
 default="flat_cosine"
         Schedule over the whole run. "flat_cosine" is constant for one half, then falls to 0 by half
@@ -35,8 +35,8 @@ default="flat_cosine"
     power_t : float, default=0.5
         Exponent of "invscaling".
     max_iter : int or "auto", default="auto"
-        Epochs. "auto" is 60 for full batches of up to 200 rows, 770 / n^(1/3) for more rows n,
-        at least 10.
+        Epochs. "auto" is 60 for full batches of up to 64 rows, and 1160 / n^(1/3) within 10 and
+        75 for more rows n.
     shuffle : bool, default=True
         Whether rows come in a new order every epoch.
     random_state : int, RandomState instance or None, default=None
@@ -55,7 +55,7 @@ default="flat_cosine"
     early_stopping : bool or "auto", default="auto"
         Whether rows are held out, the run ends when their loss no longer falls, and the weights of
         the best epoch are kept. Members of an ensemble hold out different rows in turn, so that
-        the ensemble sees all of them. "auto" does so for more than 200 rows. A `validation_set`
+        the ensemble sees all of them. "auto" does so for more than 64 rows. A `validation_set`
         given to `fit` takes the place of held-out rows.
     validation_fraction : float, default=0.25
         Share of rows that each member holds out, in (0, 1).
@@ -67,9 +67,9 @@ default="flat_cosine"
         Smallest denominator of Adam, > 0.
     n_iter_no_change : int or "auto", default="auto"
         Epochs without a better mean loss after which a run ends. "auto" is 30 % of `max_iter`, at
-        least 10. Without validation rows only "constant" and "invscaling" runs end early, by the
-        training loss.
-    dropout : float, default=0.15
+        least 10; where there are no validation rows, it is the training loss that counts, and
+        "auto" waits only for "constant" and "invscaling" rates.
+    dropout : float, default=0.1
         Probability, in [0, 1), that a hidden unit is left out of a step; members share the mask.
     n_members : int, default=8
         Nets that are trained side by side and averaged. They differ in their initial weights, in
@@ -142,7 +142,7 @@ _SHARED_NOTES = """\
     by the interquartile range and clipped smoothly to (-3, 3) inside [3]_. A missing value is
     put at the median, and a further column tells that it was missing where `fit` saw some.
 
-    Up to 200 rows a fit takes full batches without held-out rows, and `sample_weight` counts
+    Up to 64 rows a fit takes full batches without held-out rows, and `sample_weight` counts
     repetitions exactly: weight 2 is the row twice, weight 0 no row. For mini-batches this holds in
     expectation.
 
@@ -253,7 +253,7 @@ class FFNNRegressor(RegressionTargets, BaseFeedForward):
         beta_2=0.95,
         epsilon=1e-8,
         n_iter_no_change="auto",
-        dropout=0.15,
+        dropout=0.1,
         n_members=8,
         n_bins="auto",
         n_frequencies="auto",
@@ -398,7 +398,7 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
         beta_2=0.95,
         epsilon=1e-8,
         n_iter_no_change="auto",
-        dropout=0.15,
+        dropout=0.1,
         n_members=8,
         n_bins="auto",
         n_frequencies="auto",

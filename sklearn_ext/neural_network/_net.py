@@ -109,8 +109,7 @@ class Net(skorch.NeuralNet):
             members=getattr(self.module_, "n_members", 1),
             shuffle=run.shuffle,
         )
-        for index in indices:
-            batch = run.train.batch(index)
+        for batch in run.train.batches(indices):
             if listened:
                 self.notify("on_batch_begin", batch=(batch.inputs, batch.targets), training=True)
             loss, raw = run.steps.step(batch)

@@ -13,7 +13,7 @@ __all__ = ["TrainingPlan"]
 
 # Up to so many rows a fit takes full batches in the dtype of X, without a validation split: then
 # a weight of 2 is exactly a row given twice.
-FULL_BATCH_ROWS = 200
+FULL_BATCH_ROWS = 64
 
 
 class TrainingPlan:
@@ -168,12 +168,12 @@ class TrainingPlan:
         return int(min(512, max(64, n_rows / 40)))
 
     def _epochs(self, n_rows):
-        """60 full batches, or 770 / n^(1/3) epochs, at least 10."""
+        """60 full batches, or 1160 / n^(1/3) epochs within 10 and 75."""
         if self.max_iter != "auto":
             return self.max_iter
         if n_rows <= FULL_BATCH_ROWS:
             return 60
-        return max(10, ceil(770.0 / n_rows ** (1.0 / 3.0)))
+        return min(75, max(10, ceil(1160.0 / n_rows ** (1.0 / 3.0))))
 
     def _stops_early(self, n_rows):
         if self.early_stopping == "auto":
@@ -181,12 +181,12 @@ class TrainingPlan:
         return self.early_stopping
 
     def _patience(self, watched, epochs):
-        """Epochs to wait; without validation rows only a rate that stays ends a run early."""
+        """Epochs to wait; without validation rows "auto" waits only where the rate stays."""
+        if self.n_iter_no_change != "auto":
+            return self.n_iter_no_change
         if watched is None and self.learning_rate not in ("constant", "invscaling"):
             return None
-        if self.n_iter_no_change == "auto":
-            return max(10, ceil(0.3 * epochs))
-        return self.n_iter_no_change
+        return max(10, ceil(0.3 * epochs))
 
     def _precision(self, device):
         if self.precision != "auto":

@@ -59,11 +59,22 @@ def test_unseeded_fits_differ():
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_weight_counts_repetitions_in_full_batches(dropout):
+    # Both tables have at most 64 rows, so that all steps of both are full batches.
     rng = np.random.default_rng(0)
-    weight = rng.integers(0, 4, size=60).astype(float)
-    repeated = np.repeat(np.arange(60), weight.astype(int))
+    weight = rng.integers(0, 4, size=30).astype(float)
+    repeated = np.repeat(np.arange(30), weight.astype(int))
     model = FFNNRegressor(dropout=dropout, n_members=2, random_state=0)
-    weighted = model.fit(X[:60], y[:60], sample_weight=weight).predict(X)
+    weighted = model.fit(X[:30], y[:30], sample_weight=weight).predict(X)
+    assert_allclose(model.fit(X[repeated], y[repeated]).predict(X), weighted, rtol=1e-6)
+
+
+def test_weight_counts_repetitions_in_larger_full_batches_without_early_stopping():
+    weight = np.random.default_rng(0).integers(0, 4, size=100).astype(float)
+    repeated = np.repeat(np.arange(100), weight.astype(int))
+    model = FFNNRegressor(
+        batch_size=400, max_iter=20, early_stopping=False, n_members=2, random_state=0
+    )
+    weighted = model.fit(X[:100], y[:100], sample_weight=weight).predict(X)
     assert_allclose(model.fit(X[repeated], y[repeated]).predict(X), weighted, rtol=1e-6)
 
 
