@@ -25,6 +25,7 @@ LAYERS = (
         "_torch.random",
         "_torch.schedules",
         "_torch.threads",
+        "_sequence_values",
         "_validation",
         "activations",
         "datasets._nist",
@@ -37,6 +38,7 @@ LAYERS = (
     ),
     (
         "_optional",
+        "_sequences",
         "_torch.modules",
         "_torch.training",
         "linear_model._polynomial_basis",
