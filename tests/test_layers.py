@@ -23,6 +23,7 @@ LAYERS = (
         "_torch.optimizers",
         "_torch.parameters",
         "_torch.random",
+        "_torch.scan",
         "_torch.schedules",
         "_torch.threads",
         "_sequence_values",
@@ -39,11 +40,15 @@ LAYERS = (
     (
         "_optional",
         "_sequences",
+        "_torch.cells",
         "_torch.modules",
+        "_torch.pooling",
+        "_torch.stem",
         "_torch.training",
         "linear_model._polynomial_basis",
     ),
     (
+        "_torch.recurrence",
         "datasets._concrete",
         "linear_model._moment_gram",
         "linear_model._monomials",
@@ -55,7 +60,12 @@ LAYERS = (
         "neural_network._classification_targets",
         "neural_network._regression_targets",
     ),
-    ("inspection", "linear_model._rows", "neural_network._plan"),
+    (
+        "_torch.sequence_net",
+        "inspection",
+        "linear_model._rows",
+        "neural_network._plan",
+    ),
     (
         "datasets",
         "linear_model._dask",
