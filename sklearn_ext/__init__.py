@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy nam
         inspection,
         linear_model,
         neural_network,
+        preprocessing,
     )
     from sklearn_ext.linear_model import PolynomialRegressor
     from sklearn_ext.neural_network import FFNNClassifier, FFNNRegressor
@@ -33,10 +34,19 @@ __all__ = [
     "inspection",
     "linear_model",
     "neural_network",
+    "preprocessing",
 ]
 
 _SUBMODULES = frozenset(
-    {"activations", "datasets", "exceptions", "inspection", "linear_model", "neural_network"}
+    {
+        "activations",
+        "datasets",
+        "exceptions",
+        "inspection",
+        "linear_model",
+        "neural_network",
+        "preprocessing",
+    }
 )
 _HOME_OF = {
     "FFNNClassifier": "neural_network",

@@ -76,7 +76,7 @@ def validate_sequences(estimator, X, *, reset, axis_order="channels_last", min_t
     axis_order : {"channels_last", "channels_first"}, default="channels_last"
         Order of the axes.
     min_timesteps : int, default=1
-        Least length of each sequence, asked in fit only.
+        Least length of each sequence.
 
     Returns
     -------
@@ -98,8 +98,8 @@ def validate_sequences(estimator, X, *, reset, axis_order="channels_last", min_t
         ensure_min_features=min_timesteps if reset else 1,
     )
     sequences = _read(X, axis_order, "X", read_matrix)
+    _check_shortest(sequences, min_timesteps)
     if reset:
-        _check_shortest(sequences, min_timesteps)
         _keep_books(estimator, sequences)
     elif sequences.n_channels != estimator.n_channels_:
         raise ValueError(

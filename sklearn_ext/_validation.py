@@ -15,6 +15,7 @@ from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.utils._param_validation import (
     Interval,
+    RealNotInt,
     StrOptions,
 )
 from sklearn.utils.validation import (
@@ -28,6 +29,7 @@ from sklearn.utils.validation import (
 
 __all__ = [
     "Interval",
+    "RealNotInt",
     "StrOptions",
     "_check_categorical_features",
     "_check_feature_names_in",

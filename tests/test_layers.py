@@ -36,6 +36,8 @@ LAYERS = (
         "linear_model._model_choice",
         "linear_model._polynomial_kernel",
         "neural_network._tables",
+        "preprocessing._multilinear",
+        "preprocessing._tensors",
     ),
     (
         "_optional",
@@ -46,6 +48,7 @@ LAYERS = (
         "_torch.stem",
         "_torch.training",
         "linear_model._polynomial_basis",
+        "preprocessing._multilinear_pca",
     ),
     (
         "_torch.recurrence",
@@ -59,12 +62,16 @@ LAYERS = (
         "neural_network._net",
         "neural_network._classification_targets",
         "neural_network._regression_targets",
+        "preprocessing._padder",
+        "preprocessing._scaler",
+        "preprocessing._windows",
     ),
     (
         "_torch.sequence_net",
         "inspection",
         "linear_model._rows",
         "neural_network._plan",
+        "preprocessing",
     ),
     (
         "datasets",

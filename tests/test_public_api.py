@@ -25,6 +25,7 @@ PUBLIC = {
         "inspection",
         "linear_model",
         "neural_network",
+        "preprocessing",
     ],
     "sklearn_ext.activations": [
         "gelu",
@@ -43,6 +44,17 @@ PUBLIC = {
     "sklearn_ext.inspection": ["LossCurveDisplay"],
     "sklearn_ext.linear_model": ["PolynomialRegressor"],
     "sklearn_ext.neural_network": ["FFNNClassifier", "FFNNRegressor"],
+    "sklearn_ext.preprocessing": [
+        "MultilinearPCA",
+        "SequencePadder",
+        "SequenceScaler",
+        "SlidingWindow",
+        "TensorDescription",
+        "WindowSamples",
+        "describe_tensor",
+        "multilinear_rank",
+        "tensor_rank",
+    ],
 }
 
 # Nothing that is optional may be paid for by somebody who does not use it. (Where pandas is
@@ -68,6 +80,7 @@ IMPORTS = [
     ("import sklearn_ext", OPTIONAL | HEAVY),
     ("from sklearn_ext import exceptions", OPTIONAL | HEAVY),
     ("from sklearn_ext import datasets", OPTIONAL),
+    ("from sklearn_ext import preprocessing", OPTIONAL),
     ("from sklearn_ext import PolynomialRegressor; PolynomialRegressor()", OPTIONAL),
     ("from sklearn_ext import FFNNRegressor; FFNNRegressor()", OPTIONAL),
 ]

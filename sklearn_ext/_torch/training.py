@@ -54,7 +54,11 @@ def epoch_indices(
     if batch_size >= n_rows and rows.of_members is None:
         yield None
         return
-    yield from _order(rows, generator, members, shuffle).split(batch_size, dim=-1)
+    order = _order(rows, generator, members, shuffle)
+    if shuffle and rows.lengths is not None:
+        yield from _length_buckets(order, rows.lengths, batch_size, generator)
+    else:
+        yield from order.split(batch_size, dim=-1)
 
 
 def _order(rows: Rows, generator: torch.Generator, members: int, shuffle: bool) -> Tensor:
@@ -68,6 +72,21 @@ def _order(rows: Rows, generator: torch.Generator, members: int, shuffle: bool) 
     if rows.of_members is not None:
         order = rows.of_members.gather(1, order)
     return order if members > 1 else order[0]
+
+
+def _length_buckets(
+    order: Tensor, lengths: Tensor, batch_size: int, generator: torch.Generator
+) -> Iterator[Tensor]:
+    """Batches of sequences of about the same length, in random order.
+
+    Lengths count up to a random tenth, so that the same sequences do not meet every time. Members
+    walk through long and short batches together.
+    """
+    noise = torch.rand(order.shape, generator=generator).to(lengths.device)
+    by_length = order.gather(-1, (lengths[order] * (1.0 + 0.1 * noise)).argsort(dim=-1))
+    batches = by_length.split(batch_size, dim=-1)
+    for position in torch.randperm(len(batches), generator=generator).tolist():
+        yield batches[position]
 
 
 @dataclass

@@ -87,6 +87,7 @@ class TrainingPlan:
             self.shuffle,
             score=self._validation_score,
             datasets=as_datasets(self.callbacks, rows, y),
+            rows_at_once=max(batch_size, self._rows_at_once(rows)),
         )
         return run, epochs
 
@@ -139,8 +140,8 @@ class TrainingPlan:
 
         named = list(self.net_.module_.named_parameters())
         groups = [
-            {"params": [p for name, p in named if name.endswith("weight")]},
-            {"params": [p for name, p in named if not name.endswith("weight")]},
+            {"params": [p for name, p in named if _decays(name)]},
+            {"params": [p for name, p in named if not _decays(name)]},
         ]
         groups[1]["weight_decay"] = 0.0
         settings = {"lr": self.learning_rate_init, "weight_decay": self.alpha}
@@ -149,6 +150,10 @@ class TrainingPlan:
         return AdamW(groups, betas=(self.beta_1, self.beta_2), eps=self.epsilon, **settings)
 
     # Decisions that depend on the number of rows
+
+    def _rows_at_once(self, rows):
+        """Rows that are predicted in one go."""
+        return 4096
 
     def _batch_size(self, n_rows):
         if self.batch_size != "auto":
@@ -207,3 +212,8 @@ class TrainingPlan:
 
     def _strata(self, y):
         return None
+
+
+def _decays(name):
+    """Whether a parameter is a weight and no bias: `weight`, or torch's `weight_hh_l0`."""
+    return name.rpartition(".")[2].startswith("weight")

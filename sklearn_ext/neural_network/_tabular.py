@@ -11,7 +11,7 @@ from sklearn_ext._validation import (
     _check_categorical_features,
     validate_data,
 )
-from sklearn_ext.neural_network._base import PREDICTED_ROWS, BaseNet
+from sklearn_ext.neural_network._base import BaseNet
 from sklearn_ext.neural_network._tables import fit_encoding
 
 __all__ = ["BaseFeedForward"]
@@ -93,7 +93,7 @@ class BaseFeedForward(BaseNet):
         if not encoded:
             return inputs, _encoding_forward(module)
         inputs = [
-            torch.cat([module.encode(part).to(dtype) for part in X.split(PREDICTED_ROWS)])
+            torch.cat([module.encode(part).to(dtype) for part in X.split(self._rows_at_once(X))])
             for X in inputs
         ]
         return inputs, module.members
