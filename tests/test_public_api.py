@@ -18,6 +18,8 @@ PUBLIC = {
         "FFNNClassifier",
         "FFNNRegressor",
         "PolynomialRegressor",
+        "RNNClassifier",
+        "RNNRegressor",
         "__version__",
         "activations",
         "datasets",
@@ -43,7 +45,13 @@ PUBLIC = {
     ],
     "sklearn_ext.inspection": ["LossCurveDisplay"],
     "sklearn_ext.linear_model": ["PolynomialRegressor"],
-    "sklearn_ext.neural_network": ["FFNNClassifier", "FFNNRegressor"],
+    "sklearn_ext.neural_network": [
+        "FFNNClassifier",
+        "FFNNRegressor",
+        "RNNClassifier",
+        "RNNRegressor",
+        "SequenceStream",
+    ],
     "sklearn_ext.preprocessing": [
         "MultilinearPCA",
         "SequencePadder",

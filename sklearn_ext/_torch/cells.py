@@ -5,7 +5,9 @@ All take inputs of shape (n_steps, n, n_inputs) and a state, and give outputs of
 (n, width); the outputs are its first tensor at each step.
 """
 
+from collections.abc import Callable
 from math import sqrt
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -20,7 +22,7 @@ State = tuple[Tensor, ...]
 
 CELLS = ("rnn", "lstm", "gru", "mingru")
 
-_LAYERS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+_LAYERS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 # How many matrices lie one upon another in the weights of torch's layers, which of them belongs
 # to the gate that keeps the state, and which (if any) to one that lets in new input.
 _BLOCKS = {"rnn": 1, "lstm": 4, "gru": 3}
@@ -72,11 +74,12 @@ class TorchCell(Cell):
     def __init__(self, kind: str, n_inputs: int, width: int, nonlinearity: str = "tanh") -> None:
         super().__init__()
         self.kind = kind
-        settings = {"nonlinearity": nonlinearity} if kind == "rnn" else {}
-        # skip_init leaves the global generator alone, which torch's constructors do not.
-        self.layer = nn.utils.skip_init(
-            _LAYERS[kind], n_inputs, width, dtype=torch.float64, **settings
-        )
+        settings: dict[str, Any] = {"device": "meta", "dtype": torch.float64}
+        if kind == "rnn":
+            settings["nonlinearity"] = nonlinearity
+        # Weights on no device are drawn from no generator: the global one is left alone.
+        layer = _LAYERS[kind](n_inputs, width, **settings)
+        self.layer = layer.to_empty(device="cpu")
 
     def initial_state(self, inputs: Tensor) -> State:
         """Give zeros for each sequence of a batch."""
@@ -101,10 +104,11 @@ class TorchCell(Cell):
     ) -> None:
         """Draw the weights; see :func:`make_cell`."""
         width, blocks = self.layer.hidden_size, _BLOCKS[self.kind]
-        of_inputs, recurrent, bias, bias_2 = self.layer._flat_weights
+        weights = cast(list[Tensor], self.layer._flat_weights)
+        of_inputs, recurrent, bias, bias_2 = weights
         bound = 1.0 / sqrt(width)
         if recurrent_init == "uniform":
-            for weight in self.layer._flat_weights:
+            for weight in weights:
                 weight.copy_(uniform(tuple(weight.shape), bound, generator))
         else:
             of_inputs.copy_(_fan_in((blocks * width, self.layer.input_size), generator))

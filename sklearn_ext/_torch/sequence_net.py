@@ -1,6 +1,6 @@
 """A net for sequences: scaling, convolutions, recurrence, pooling, and one linear layer.
 
-Values have shape (n, n_channels, n_steps) up to the recurrence, (n_steps, n, width) from there on.
+All padded values have their steps on the first axis, (n_steps, n, width).
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ class Position:
     pasts : sequence of torch.Tensor or None
         Last inputs of the convolutions.
     waiting : torch.Tensor or None
-        Steps of a window that is not full yet, (n, n_channels, < window).
+        Steps of a window that is not full yet, (< window, n, n_channels).
     states : list of tuple or None
         States of the recurrent layers after the last full window.
     summaries : list of tuple or None
@@ -85,10 +85,11 @@ class Position:
 
 
 def step_mask(lengths: Tensor, n_steps: int) -> Tensor | None:
-    """Tell which steps exist, (n, n_steps); None if all do."""
+    """Tell which steps exist, (n_steps, n, 1); None if all do."""
     if int(lengths.min()) == n_steps:
         return None
-    return torch.arange(n_steps, device=lengths.device) < lengths.unsqueeze(-1)
+    steps = torch.arange(n_steps, device=lengths.device)
+    return (steps.unsqueeze(-1) < lengths).unsqueeze(-1)
 
 
 def series_scaled(values: Tensor, mask: Tensor | None, lengths: Tensor) -> Tensor:
@@ -96,25 +97,25 @@ def series_scaled(values: Tensor, mask: Tensor | None, lengths: Tensor) -> Tenso
 
     Parameters
     ----------
-    values : torch.Tensor of shape (n, n_channels, n_steps)
+    values : torch.Tensor of shape (n_steps, n, n_channels)
         Padded sequences.
-    mask : torch.Tensor of shape (n, 1, n_steps) or None
+    mask : torch.Tensor of shape (n_steps, n, 1) or None
         Which steps exist.
     lengths : torch.Tensor of shape (n,)
         How many do.
 
     Returns
     -------
-    scaled : torch.Tensor of shape (n, n_channels, n_steps)
+    scaled : torch.Tensor of shape (n_steps, n, n_channels)
         Zero where a channel is constant, and where there is no step.
     """
-    count = lengths.to(values.dtype).reshape(-1, 1, 1)
+    count = lengths.to(values.dtype).unsqueeze(-1)  # (n, 1)
     inside = values if mask is None else values * mask
-    centred = values - inside.sum(-1, keepdim=True) / count
+    centred = values - inside.sum(0) / count
     if mask is not None:
         centred = centred * mask
-    deviation = (centred.square().sum(-1, keepdim=True) / count).sqrt()
-    size = inside.abs().amax(-1, keepdim=True)
+    deviation = (centred.square().sum(0) / count).sqrt()
+    size = inside.abs().amax(0)
     constant = deviation <= 1e-5 * size  # what is left by rounding
     return torch.where(constant, 0.0, centred / torch.where(constant, 1.0, deviation))
 
@@ -173,18 +174,17 @@ class SequenceNet(nn.Module):
         mask = step_mask(lengths, len(local))
         states = self.recurrence(local, None if mask is None else lengths)
         outputs = states if self.stem is None else torch.cat([local, states], dim=-1)
-        return outputs, None if mask is None else mask.T.unsqueeze(-1)
+        return outputs, mask
 
     def local(self, values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs of the recurrence, (n_steps, n, width), and the lengths there."""
-        mask = step_mask(lengths, values.shape[-1])
-        mask = None if mask is None else mask.unsqueeze(1)
+        mask = step_mask(lengths, len(values))
         if self.scales_series:
-            values = torch.cat([values, series_scaled(values, mask, lengths)], dim=1)
+            values = torch.cat([values, series_scaled(values, mask, lengths)], dim=-1)
         if self.stem is not None:
             values = self.stem(values, mask)
             lengths = pooled_lengths(lengths, self.window)
-        return _time_first(values), lengths
+        return values, lengths
 
     @property
     def _poolings(self) -> Sequence[Pooling]:
@@ -202,9 +202,9 @@ class SequenceNet(nn.Module):
         if self.stem is not None:
             steps, pasts = self.stem.follow(values, position.pasts)
         if position.waiting is not None:
-            steps = torch.cat([position.waiting, steps], dim=-1)
-        n_full = steps.shape[-1] // self.window * self.window
-        full, waiting = steps[..., :n_full], steps[..., n_full:]
+            steps = torch.cat([position.waiting, steps])
+        n_full = len(steps) // self.window * self.window
+        full, waiting = steps[:n_full], steps[n_full:]
         states, summaries = self._advance(full, position.states, position.summaries)
         position = Position(pasts, waiting, states, summaries)
         # What a window that is not full would add is seen, but not kept.
@@ -219,9 +219,9 @@ class SequenceNet(nn.Module):
         summaries: list[Summary] | None,
     ) -> tuple[list[State] | None, list[Summary] | None]:
         """States and summaries after some more steps, which may be none."""
-        if not steps.shape[-1]:
+        if not len(steps):
             return states, summaries
-        local = _time_first(steps if self.stem is None else self.stem.shortened(steps))
+        local = steps if self.stem is None else self.stem.shortened(steps)
         outputs, states = self.recurrence.follow(local, states)
         if self.stem is not None:
             outputs = torch.cat([local, outputs], dim=-1)
@@ -230,10 +230,6 @@ class SequenceNet(nn.Module):
             return states, new
         triples = zip(self._poolings, summaries, new, strict=True)
         return states, [pooling.join(old, own) for pooling, old, own in triples]
-
-
-def _time_first(values: Tensor) -> Tensor:
-    return values.permute(2, 0, 1).contiguous()
 
 
 def _recurrence(plan: Architecture, n_inputs: int, generator: torch.Generator) -> Recurrence:
@@ -304,9 +300,9 @@ class SequenceEnsemble(nn.Module):
         self.nets = nn.ModuleList(SequenceNet(plan, generator) for _ in range(n_members))
 
     def scaled(self, values: Tensor) -> Tensor:
-        """Scale channels and put time last: (..., n_steps, n_channels) to the other way round."""
+        """Scale channels and put steps first, (..., n_steps, n, n_channels)."""
         scaled = (values - self.center.to(values.dtype)) * self.scale.to(values.dtype)
-        return scaled.to(next(self.parameters()).dtype).transpose(-1, -2)
+        return scaled.to(next(self.parameters()).dtype).transpose(-2, -3).contiguous()
 
     def of_each(self, inputs: dict[str, Tensor], what: str = "forward") -> list[Tensor]:
         """Call a method of each member's net with its sequences."""
@@ -330,3 +326,33 @@ class SequenceEnsemble(nn.Module):
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Raw outputs of raw sequences, (n, n_members, n_outputs)."""
         return self.members(inputs).transpose(0, 1)
+
+    def follow(
+        self, values: Tensor, positions: Sequence[Position] | None
+    ) -> tuple[Tensor, list[Position]]:
+        """Go on with new steps; pooled values of each member and its position then.
+
+        Parameters
+        ----------
+        values : torch.Tensor of shape (n, n_steps, n_channels)
+            New steps of all sequences.
+        positions : sequence of Position, or None
+            What the last call gave; None at the beginning.
+
+        Returns
+        -------
+        pooled : torch.Tensor of shape (n_members, n, n_pooled)
+            Pooled values of all steps so far.
+        positions : list of Position
+            How far each member has come.
+        """
+        scaled = self.scaled(values)
+        before = [Position()] * self.n_members if positions is None else positions
+        nets = cast(Sequence[SequenceNet], self.nets)
+        found = [net.follow(scaled, old) for net, old in zip(nets, before, strict=True)]
+        return torch.stack([pooled for pooled, _ in found]), [position for _, position in found]
+
+    def judged(self, pooled: Tensor) -> Tensor:
+        """Raw outputs of each member, of its pooled values (n_members, n, n_pooled)."""
+        nets = cast(Sequence[SequenceNet], self.nets)
+        return torch.stack([net.judged(own) for net, own in zip(nets, pooled, strict=True)])

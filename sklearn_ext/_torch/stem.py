@@ -8,9 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sklearn_ext._torch.convolution import step_convolution
 from sklearn_ext._torch.initialization import normal
 
-__all__ = ["ConvStem", "StepNorm", "pooled_lengths"]
+__all__ = ["ConvStem", "DilatedConv", "pooled_lengths"]
 
 Tensor = torch.Tensor
 
@@ -18,29 +19,8 @@ KERNEL = 9
 DILATIONS = (1, 2, 4, 8)
 
 
-class StepNorm(nn.Module):
-    """Layer normalisation [1]_ over the channels of each step of (n, n_channels, n_steps).
-
-    References
-    ----------
-    .. [1] J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization", arXiv:1607.06450, 2016;
-       eq. 4.
-    """
-
-    def __init__(self, n_channels: int) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.ones(n_channels, 1, dtype=torch.float64))
-        self.bias = nn.Parameter(torch.zeros(n_channels, 1, dtype=torch.float64))
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Normalise."""
-        variance, mean = torch.var_mean(values, dim=1, keepdim=True, correction=0)
-        scaled = (values - mean) * (variance + 1e-5).rsqrt()
-        return torch.addcmul(self.bias, scaled, self.gain)
-
-
 class DilatedConv(nn.Module):
-    """Convolution over steps that keeps their number, and forgets that anything came before.
+    """Convolution over steps that keeps their number; nothing comes before them or behind.
 
     Parameters
     ----------
@@ -67,22 +47,24 @@ class DilatedConv(nn.Module):
         self.dilation, self.reach = dilation, dilation * (KERNEL - 1)
         self.before = self.reach if causal else self.reach // 2
         scale = sqrt(2.0 / (n_inputs * KERNEL))
-        self.weight = nn.Parameter(normal((n_outputs, n_inputs, KERNEL), scale, generator))
+        self.weight = nn.Parameter(normal((KERNEL, n_inputs, n_outputs), scale, generator))
         self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=torch.float64))
 
     def forward(self, values: Tensor, past: Tensor | None = None) -> Tensor:
-        """Convolve (n, n_inputs, n_steps), with `reach` earlier steps or zeros before them."""
-        if past is None:
-            values = functional.pad(values, (self.before, self.reach - self.before))
-        else:
-            values = torch.cat([past, values], dim=-1)
-        return functional.conv1d(values, self.weight, self.bias, dilation=self.dilation)
+        """Convolve (n_steps, n, n_inputs), with `reach` earlier steps or zeros before them."""
+        before, n_steps = self.before, len(values)
+        if past is not None:
+            values, before = torch.cat([past, values]), 0
+        return step_convolution(
+            values, self.weight, self.bias, dilation=self.dilation, before=before, n_steps=n_steps
+        )
 
 
 class ConvStem(nn.Module):
     """Dilated convolutions one upon another, then the maximum over windows of steps.
 
-    Four layers of kernel 9 and dilations 1, 2, 4 and 8 let a step see 60 steps on both sides.
+    Four layers of kernel 9 and dilations 1, 2, 4 and 8, each with layer normalisation [1]_ over
+    the channels of a step, let a step see 60 steps on both sides.
 
     Parameters
     ----------
@@ -94,6 +76,11 @@ class ConvStem(nn.Module):
         Whether a step sees only itself and earlier ones.
     generator : torch.Generator
         Draws the weights.
+
+    References
+    ----------
+    .. [1] J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization", arXiv:1607.06450, 2016;
+       eq. 4.
     """
 
     def __init__(
@@ -106,12 +93,12 @@ class ConvStem(nn.Module):
             DilatedConv(size, n_outputs, dilation, causal, generator)
             for size, dilation in zip(sizes, DILATIONS, strict=True)
         )
-        self.norms = nn.ModuleList(StepNorm(n_outputs) for _ in DILATIONS)
+        self.norms = nn.ModuleList(nn.LayerNorm(n_outputs, dtype=torch.float64) for _ in DILATIONS)
 
     def forward(self, values: Tensor, mask: Tensor | None) -> Tensor:
-        """Turn steps (n, n_inputs, n_steps) into (n, n_outputs, ceil(n_steps / window)).
+        """Turn steps (n_steps, n, n_inputs) into (ceil(n_steps / window), n, n_outputs).
 
-        Padded steps, where `mask` (n, 1, n_steps) is False, count as zeros, as if the sequence
+        Padded steps, where `mask` (n_steps, n, 1) is False, count as zeros, as if the sequence
         ended before them; what is given for them has no meaning.
         """
         for layer, norm in zip(self.layers, self.norms, strict=True):
@@ -125,7 +112,10 @@ class ConvStem(nn.Module):
         """Take the maximum of each window, the last of which may be incomplete."""
         if self.window == 1:
             return values
-        return functional.max_pool1d(values, self.window, ceil_mode=True)
+        missing = -len(values) % self.window
+        values = functional.pad(values, (0, 0, 0, 0, 0, missing))
+        largest: Tensor = values.unflatten(0, (-1, self.window)).amax(1)
+        return largest
 
     def follow(
         self, values: Tensor, pasts: Sequence[Tensor] | None
@@ -134,24 +124,25 @@ class ConvStem(nn.Module):
 
         Parameters
         ----------
-        values : torch.Tensor of shape (n, n_inputs, n_steps)
+        values : torch.Tensor of shape (n_steps, n, n_inputs)
             New steps.
         pasts : sequence of torch.Tensor, or None
             What the last call gave; None at the beginning.
 
         Returns
         -------
-        outputs : torch.Tensor of shape (n, n_outputs, n_steps)
+        outputs : torch.Tensor of shape (n_steps, n, n_outputs)
             Outputs of the new steps.
         pasts : list of torch.Tensor
             Last inputs of each layer.
         """
         layers = cast(Sequence[DilatedConv], self.layers)
         if pasts is None:
-            pasts = [values.new_zeros(len(values), c.n_inputs, c.reach) for c in layers]
+            n = values.shape[1]
+            pasts = [values.new_zeros(layer.reach, n, layer.n_inputs) for layer in layers]
         found = []
         for layer, norm, past in zip(layers, self.norms, pasts, strict=True):
-            found.append(torch.cat([past, values], dim=-1)[..., -layer.reach :])
+            found.append(torch.cat([past, values])[-layer.reach :])
             values = torch.relu(norm(layer(values, past)))
         return values, found
 

@@ -111,6 +111,10 @@ class GradientSteps:
         Parts in which a batch is worked through, for memory; changes nothing else.
     autocast : torch.dtype or None
         Half precision of the forward pass.
+    mean_weight : float
+        Mean weight of the training rows. The loss of a batch is the sum of its weighted losses over
+        the weight that so many rows have on the average: the mean over all batches of an epoch is
+        then that of the training set, whichever rows meet.
     n_taken : int
         Number of steps so far.
     rates : list of float
@@ -127,6 +131,7 @@ class GradientSteps:
     max_grad_norm: float | None = None
     slices: int = 1
     autocast: torch.dtype | None = None
+    mean_weight: float = 1.0
     n_taken: int = 0
     rates: list[float] = field(default_factory=list)
 
@@ -163,7 +168,7 @@ class GradientSteps:
         self, batch: Batch, parameters: list[Tensor]
     ) -> tuple[Tensor, list[Tensor], Tensor]:
         """Loss, gradients and raw outputs, summed over the slices of a batch."""
-        whole = _weight_of(batch)
+        whole = _row_axis_length(batch) * (1.0 if batch.weights is None else self.mean_weight)
         totals, sums, outputs = [], None, []
         for part in _cut(batch, self.slices):
             with _autocast(part.targets.device, self.autocast):
@@ -178,13 +183,6 @@ class GradientSteps:
         assert sums is not None
         raw = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-2)
         return torch.stack(totals).sum(), sums, raw
-
-
-def _weight_of(batch: Batch) -> Tensor | int:
-    """Sum of the weights of a batch, of each member's where they differ."""
-    if batch.weights is None:
-        return _row_axis_length(batch)
-    return batch.weights.sum(-1).clamp_min(torch.finfo(batch.weights.dtype).tiny)
 
 
 def _row_axis_length(batch: Batch) -> int:

@@ -73,13 +73,13 @@ class TrainingPlan:
         folds = self._folds(y, generator) if holds_out else None
         train, watched, forward = self._rows_of_run(data, valid, folds, device, dtype)
         steps_an_epoch = ceil(len(train) / batch_size)
-        epochs = 1 if partial else self._epochs(n_rows, steps_an_epoch)
+        epochs = 1 if partial else self._epochs(rows, steps_an_epoch)
         if not (partial and getattr(self, "_goes_on", False)):
             net.optimizer_ = self._build_optimizer()
         run = Run(
             train,
             watched,
-            self._gradient_steps(forward, epochs * steps_an_epoch, device, partial),
+            self._gradient_steps(train, forward, epochs * steps_an_epoch, device, partial),
             generator,
             batch_size,
             self._patience(watched, epochs),
@@ -91,7 +91,7 @@ class TrainingPlan:
         )
         return run, epochs
 
-    def _gradient_steps(self, forward, n_steps, device, partial):
+    def _gradient_steps(self, train, forward, n_steps, device, partial):
         """Set up the steps; those of partial_fit keep to the initial rate."""
         from sklearn_ext._torch.device import autocast_dtype
         from sklearn_ext._torch.training import GradientSteps
@@ -107,6 +107,7 @@ class TrainingPlan:
             max_grad_norm=self.max_grad_norm,
             slices=self.gradient_accumulation_steps,
             autocast=autocast_dtype(self._precision(device)),
+            mean_weight=1.0 if train.weights is None else float(train.weights.mean()),
         )
 
     def _rows_of_run(self, data, valid, folds, device, dtype):
@@ -162,10 +163,11 @@ class TrainingPlan:
             return n_rows
         return int(min(512, max(64, n_rows / 16)))
 
-    def _epochs(self, n_rows, steps_an_epoch):
+    def _epochs(self, rows, steps_an_epoch):
         """60 full batches, or 150 (n / 200)^0.8 steps up to 4000 in at least 10 epochs."""
         if self.max_iter != "auto":
             return self.max_iter
+        n_rows = len(rows)
         if n_rows <= FULL_BATCH_ROWS:
             return 60
         steps = min(4000.0, 150.0 * (n_rows / 200.0) ** 0.8)
