@@ -52,7 +52,7 @@ format: $(DEV_STAMP) ## rewrite the sources as ruff wants them
 
 test-min: $(MIN_STAMP) ## numerical tests on the lowest supported versions
 	$(VENV_MIN)/bin/python -m pytest $(PYTEST_ARGS) \
-	  tests/linear_model tests/datasets tests/test_common.py
+	  tests/linear_model tests/datasets tests/preprocessing tests/test_sequences.py tests/test_common.py
 
 docs: $(DOCS_STAMP) ## build the HTML documentation
 	$(VENV)/bin/sphinx-build -E -W --keep-going -q -b html docs docs/_build/html

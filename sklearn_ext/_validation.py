@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import (
     Interval,
     RealNotInt,
     StrOptions,
+    validate_params,
 )
 from sklearn.utils.validation import (
     _check_categorical_features,
@@ -39,6 +40,7 @@ __all__ = [
     "check_X_y",
     "check_is_fitted",
     "validate_data",
+    "validate_params",
     "with_callbacks",
 ]
 

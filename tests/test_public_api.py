@@ -34,7 +34,14 @@ PUBLIC = {
         "gelu_derivative",
         "gelu_max_difference",
     ],
-    "sklearn_ext.datasets": ["list_nist", "load_concrete", "load_nist"],
+    "sklearn_ext.datasets": [
+        "list_nist",
+        "load_concrete",
+        "load_nist",
+        "make_adding_problem",
+        "make_copy_memory",
+        "make_first_token_recall",
+    ],
     "sklearn_ext.exceptions": [
         "ExtrapolationWarning",
         "MissingDependencyError",
@@ -43,7 +50,12 @@ PUBLIC = {
         "SklearnExtError",
         "SklearnExtWarning",
     ],
-    "sklearn_ext.inspection": ["LossCurveDisplay"],
+    "sklearn_ext.inspection": [
+        "GradientFlow",
+        "GradientFlowDisplay",
+        "LossCurveDisplay",
+        "gradient_flow",
+    ],
     "sklearn_ext.linear_model": ["PolynomialRegressor"],
     "sklearn_ext.neural_network": [
         "FFNNClassifier",

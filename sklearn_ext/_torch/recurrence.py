@@ -9,7 +9,7 @@ from torch import nn
 from sklearn_ext._torch.cells import Cell, State
 from sklearn_ext._torch.dropout import SharedDropout
 
-__all__ = ["Recurrence", "reversed_steps"]
+__all__ = ["Recurrence", "reversed_steps", "walk_through"]
 
 Tensor = torch.Tensor
 
@@ -60,6 +60,11 @@ def reversed_steps(values: Tensor, lengths: Tensor | None) -> Tensor:
     return turned
 
 
+def walk_through(cell: Cell, values: Tensor) -> Tensor:
+    """Outputs of a cell at all steps, from its initial state on."""
+    return cell(values, cell.initial_state(values))[0]
+
+
 class Recurrence(nn.Module):
     """Recurrent layers, one upon another.
 
@@ -80,6 +85,9 @@ class Recurrence(nn.Module):
     ----------
     ahead, back : torch.nn.ModuleList
         Cells of each direction; `back` is empty for one direction.
+    walk : callable
+        Takes a cell and its inputs through all steps; :func:`walk_through`, unless somebody wants
+        to watch.
     """
 
     def __init__(
@@ -101,6 +109,7 @@ class Recurrence(nn.Module):
             if bidirectional:
                 self.back.append(make_cell(size))
         self.dropout = SharedDropout(dropout)
+        self.walk: Callable[[Cell, Tensor], Tensor] = walk_through
 
     def forward(self, values: Tensor, lengths: Tensor | None) -> Tensor:
         """Outputs of all steps, (n_steps, n, n_outputs), of padded values (n_steps, n, n_inputs).
@@ -110,15 +119,13 @@ class Recurrence(nn.Module):
         for layer, cell in enumerate(_cells(self.ahead)):
             if layer:
                 values = self.dropout(values)
-            outputs = cell(values, cell.initial_state(values))[0]
+            outputs = self.walk(cell, values)
             if self.back:
-                outputs = torch.cat([outputs, self._way_back(layer, values, lengths)], dim=-1)
+                turned = reversed_steps(values, lengths)
+                way_back = self.walk(_cells(self.back)[layer], turned)
+                outputs = torch.cat([outputs, reversed_steps(way_back, lengths)], dim=-1)
             values = outputs
         return values
-
-    def _way_back(self, layer: int, values: Tensor, lengths: Tensor | None) -> Tensor:
-        cell, turned = _cells(self.back)[layer], reversed_steps(values, lengths)
-        return reversed_steps(cell(turned, cell.initial_state(turned))[0], lengths)
 
     def follow(self, values: Tensor, states: list[State] | None) -> tuple[Tensor, list[State]]:
         """Go on from the states of all layers; outputs of the new steps and the states then.

@@ -183,8 +183,11 @@ class SequenceNet(nn.Module):
             values = torch.cat([values, series_scaled(values, mask, lengths)], dim=-1)
         if self.stem is not None:
             values = self.stem(values, mask)
-            lengths = pooled_lengths(lengths, self.window)
-        return values, lengths
+        return values, self.walked_lengths(lengths)
+
+    def walked_lengths(self, lengths: Tensor) -> Tensor:
+        """Lengths of the sequences that the recurrence sees."""
+        return lengths if self.stem is None else pooled_lengths(lengths, self.window)
 
     @property
     def _poolings(self) -> Sequence[Pooling]:

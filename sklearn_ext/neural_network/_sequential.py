@@ -4,7 +4,7 @@ from math import ceil
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 
 from sklearn_ext._sequences import validate_sequences
 from sklearn_ext._validation import Interval, StrOptions, check_is_fitted
@@ -172,6 +172,47 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
                 "bidirectional=True. Fit with bidirectional=False."
             )
         return SequenceStream(self)
+
+    # Gradients of the states, for :func:`sklearn_ext.inspection.gradient_flow`
+
+    def _state_gradients(self, X, y, *, initial):
+        """Norms of the gradients of the loss by the states, see `inspection.gradient_flow`."""
+        import torch
+
+        from sklearn_ext._torch.state_gradients import state_gradient_norms
+        from sklearn_ext._torch.threads import one_thread
+
+        model, module = self._untrained(X, y) if initial else (self, self.net_.module_)
+        sequences, y = model._read_rows(X, reset=False), model._read_target(y, reset=False)
+        device = next(module.parameters()).device
+        inputs = model._prediction_inputs(sequences, device)
+        targets, loss = torch.from_numpy(model._encode_target(y)).to(device), model._build_loss()
+        with one_thread():
+            of_members = [
+                state_gradient_norms(
+                    net,
+                    module.scaled(inputs["values"]),
+                    inputs["lengths"],
+                    lambda raw: loss(raw, targets).mean(),
+                )
+                for net in module.nets
+            ]
+        squares = {
+            name: np.mean([norms[name].cpu().numpy() ** 2 for norms in of_members], axis=0)
+            for name in of_members[0]
+        }
+        return {name: np.sqrt(values) for name, values in squares.items()}
+
+    def _untrained(self, X, y):
+        """Copy of the estimator and the module as `fit` would begin with it."""
+        from sklearn_ext._torch.random import make_generator
+
+        model = clone(self)
+        sequences, y = model._read_rows(X, reset=True), model._read_target(y, reset=True)
+        ones = np.ones(len(y))
+        model._learn_inputs(sequences, y, ones)
+        model._learn_target(y, ones)
+        return model, model._build_module(make_generator(model.random_state))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

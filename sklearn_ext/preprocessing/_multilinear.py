@@ -107,7 +107,7 @@ class ModeBases:
     total: float
 
 
-def find_bases(tensor, choose_ranks, *, max_iter, tol):
+def find_bases(tensor, choose_ranks, *, max_iter, tol, after_round=None):
     """Bases of all axes after the first that hold as much of the squared norm as they can.
 
     The start is the truncated HOSVD ([1]; "full projection truncation" in [2]). Each round then
@@ -124,6 +124,8 @@ def find_bases(tensor, choose_ranks, *, max_iter, tol):
         Most rounds; 0 leaves the truncated HOSVD.
     tol : float
         A round that gains less than this share of the total is the last.
+    after_round : callable, default=None
+        Called with the bases after each round; the round is the last where it returns True.
 
     Returns
     -------
@@ -143,7 +145,8 @@ def find_bases(tensor, choose_ranks, *, max_iter, tol):
             values, vectors = _eigen(scatter(project(tensor, bases, skip=axis), axis))
             bases[axis - 1] = vectors[: ranks[axis - 1]]
         captured.append(float(values[: ranks[-1]].sum()))
-        if captured[-1] - captured[-2] <= tol * total:
+        stopped = after_round is not None and after_round(bases)
+        if stopped or captured[-1] - captured[-2] <= tol * total:
             break
     return ModeBases(bases, spectra, captured, total)
 

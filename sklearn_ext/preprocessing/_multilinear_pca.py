@@ -5,6 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 
@@ -15,6 +16,7 @@ from sklearn_ext._validation import (
     all_or_nothing,
     check_is_fitted,
     validate_data,
+    with_callbacks,
 )
 from sklearn_ext.preprocessing._multilinear import (
     check_ranks,
@@ -30,7 +32,13 @@ def _is_flat(estimator):
     return estimator.flatten
 
 
-class MultilinearPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+def _sizes(bases):
+    return tuple(len(basis) for basis in bases)
+
+
+class MultilinearPCA(
+    ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator
+):
     """Reduce tensors axis by axis: principal components of time, of channels, and so on.
 
     A sample of shape (n_timesteps, n_channels) is written as a small core in bases of its axes,
@@ -125,6 +133,7 @@ class MultilinearPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.max_iter = max_iter
         self.tol = tol
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Find the components of each axis.
@@ -141,23 +150,44 @@ class MultilinearPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self : object
             This estimator.
         """
+        context = self._init_callback_context(max_subtasks=self.max_iter)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         with all_or_nothing(self):
-            X = self._read(X, reset=True).astype(np.float64)
-            mean = X.mean(axis=0)
-            found = find_bases(
-                X - mean,
-                partial(self._choose_ranks, sizes=X.shape[1:]),
-                max_iter=self.max_iter,
-                tol=self.tol,
-            )
-            self.mean_ = mean
-            self.components_ = found.bases
-            self.n_components_ = tuple(len(basis) for basis in found.bases)
-            total = found.total if found.total > 0 else 1.0  # constant samples
-            self.explained_variance_ratio_ = found.captured[-1] / total
-            self.axis_variance_ratios_ = [values / total for values in found.spectra]
-            self.n_iter_ = len(found.captured) - 1
+            self._fit_checked(context, X, y)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
+
+    def _fit_checked(self, context, X, y):
+        X = self._read(X, reset=True).astype(np.float64)
+        self.mean_ = X.mean(axis=0)
+        found = find_bases(
+            X - self.mean_,
+            partial(self._choose_ranks, sizes=X.shape[1:]),
+            max_iter=self.max_iter,
+            tol=self.tol,
+            after_round=partial(self._report_round, context, X, y),
+        )
+        self.components_ = found.bases
+        self.n_components_ = _sizes(found.bases)
+        total = found.total if found.total > 0 else 1.0  # constant samples
+        self.explained_variance_ratio_ = found.captured[-1] / total
+        self.axis_variance_ratios_ = [values / total for values in found.spectra]
+        self.n_iter_ = len(found.captured) - 1
+
+    def _report_round(self, context, X, y, bases):
+        """Tell callbacks of a round; return whether one wants to stop."""
+        task = context.subcontext(task_name="round")
+        task.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        return task.call_on_fit_task_end(
+            estimator=self,
+            X=X,
+            y=y,
+            reconstruction_attributes={
+                "mean_": self.mean_,
+                "components_": list(bases),
+                "n_components_": _sizes(bases),
+            },
+        )
 
     def transform(self, X):
         """Write samples in the components.

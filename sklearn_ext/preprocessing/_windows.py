@@ -175,14 +175,14 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
             list of arrays of shape (n_windows_i, window * n_channels).
         """
         sequences = self._read(X)
-        windows = [self._windows(steps) for steps in sequences.as_list()]
-        frames = [window.reshape(len(window), -1) for window in windows]
+        groups, offsets = placements(sequences.lengths, self.window, self.stride)
+        windows = self._gather(sequences, groups, offsets)
         return replace(
             sequences,
-            values=np.concatenate(frames),
-            lengths=np.array([len(frame) for frame in frames]),
+            values=windows.reshape(len(windows), -1),
+            lengths=np.bincount(groups),
             form="ragged" if sequences.form == "ragged" else "tensor",
-            n_timesteps=self._count(sequences.n_timesteps),
+            n_timesteps=(sequences.n_timesteps - self.window) // self.stride + 1,
             one_dimensional=False,
         ).restored()
 
@@ -208,23 +208,20 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
         self._validate_params()
         sequences = read_sequences(_as_panel(X), axis_order=self.axis_order)
         targets = self._read_targets(sequences, y)
-        parts = [
-            self._samples_of(steps, target, number)
-            for number, (steps, target) in enumerate(
-                zip(sequences.as_list(), targets.as_list(), strict=True)
-            )
-        ]
-        X, y, groups, ends = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        if not len(X):
+        ahead = np.arange(self.gap + 1, self.gap + self.horizon + 1) if self.horizon else [0]
+        reach = ahead[-1]
+        groups, offsets = placements(sequences.lengths, self.window, self.stride, reach)
+        if not len(groups):
             raise ValueError(
                 f"No window fits: window={self.window}, gap={self.gap} and "
-                f"horizon={self.horizon} need {self.window + self._reach} steps, the longest "
-                f"series has {sequences.lengths.max()}."
+                f"horizon={self.horizon} need {self.window + reach} steps, the longest series "
+                f"has {sequences.lengths.max()}."
             )
+        ends = offsets + self.window - 1
+        y = targets.values[(targets.starts[groups] + ends)[:, None] + ahead]
         y = y.reshape(len(y), -1)
-        return WindowSamples(
-            oriented(X, self.axis_order), y[:, 0] if y.shape[1] == 1 else y, groups, ends
-        )
+        windows = oriented(self._gather(sequences, groups, offsets), self.axis_order)
+        return WindowSamples(windows, y[:, 0] if y.shape[1] == 1 else y, groups, ends)
 
     def last_windows(self, X):
         """Take the last window of each series: what a forecast of its future starts from.
@@ -258,18 +255,10 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
         order = self.axis_order
         return validate_sequences(self, X, reset=reset, axis_order=order, min_timesteps=self.window)
 
-    def _count(self, n_timesteps):
-        return (n_timesteps - self.window) // self.stride + 1
-
-    def _windows(self, steps):
-        """All windows of one series (T, n_channels): a view (n_windows, window, n_channels)."""
-        windows = np.lib.stride_tricks.sliding_window_view(steps, self.window, axis=0)
-        return windows[:: self.stride].swapaxes(1, 2)
-
-    @property
-    def _reach(self):
-        """Steps from the last one of a window to its last target."""
-        return self.gap + self.horizon if self.horizon else 0
+    def _gather(self, sequences, groups, offsets):
+        """Copy out windows, (n_windows, window, n_channels)."""
+        rows = sequences.starts[groups] + offsets
+        return sequences.values[rows[:, None] + np.arange(self.window)]
 
     def _read_targets(self, sequences, y):
         if self.horizon == 0 and self.gap:
@@ -294,23 +283,38 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
             )
         return chosen
 
-    def _samples_of(self, steps, targets, number):
-        """Windows, targets, groups and ends of one series; empty arrays if it is too short."""
-        n_usable = len(steps) - self._reach
-        if n_usable < self.window:
-            shape = (0, self.window, steps.shape[1])
-            windows, ends = np.empty(shape, steps.dtype), np.empty(0, np.int64)
-        else:
-            windows = self._windows(steps[:n_usable])
-            ends = self.window - 1 + self.stride * np.arange(len(windows))
-        ahead = np.arange(self.gap + 1, self._reach + 1) if self.horizon else np.array([0])
-        return windows, targets[ends[:, None] + ahead], np.full(len(ends), number), ends
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def placements(lengths, window, stride, reach=0):
+    """Place windows on series.
+
+    Parameters
+    ----------
+    lengths : ndarray of shape (n,)
+        Number of steps of each series.
+    window : int
+        Steps of a window.
+    stride : int
+        Steps from one window to the next.
+    reach : int, default=0
+        Steps after a window that must lie inside the series as well.
+
+    Returns
+    -------
+    groups : ndarray of shape (n_windows,), int64
+        Number of the series of each window.
+    offsets : ndarray of shape (n_windows,), int64
+        Step of its series at which each window begins.
+    """
+    counts = np.maximum((lengths - window - reach) // stride + 1, 0)
+    groups = np.repeat(np.arange(len(lengths)), counts)
+    firsts = np.cumsum(counts) - counts
+    return groups, stride * (np.arange(len(groups)) - firsts[groups])
 
 
 def _as_panel(X):

@@ -182,6 +182,41 @@ def test_in_a_pipeline():
     assert model.score(X, y) > 0.9
 
 
+class Watcher:
+    """A callback that keeps what each round hands over and stops after some."""
+
+    requires_fitted_estimator = True
+
+    def __init__(self, most_rounds):
+        self.most_rounds = most_rounds
+        self.shares = []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, **kwargs):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None, **kwargs):
+        if context.task_name != "round":
+            return False
+        cores = fitted_estimator.transform(X)
+        self.shares.append(np.sum(cores**2) / np.sum((X - X.mean(axis=0)) ** 2))
+        return len(self.shares) >= self.most_rounds
+
+
+def test_callbacks_see_each_round_and_can_stop():
+    X = RNG.normal(size=(30, 6, 5))
+    watcher = Watcher(3)
+    pca = MultilinearPCA((2, 2), tol=0.0).set_callbacks(watcher).fit(X)
+    assert pca.n_iter_ == len(watcher.shares) == 3
+    assert (np.diff(watcher.shares) > 0).all()
+    assert_allclose(watcher.shares[-1], pca.explained_variance_ratio_)
+
+
 @pytest.mark.parametrize(
     ("n_components", "message"),
     [
