@@ -111,7 +111,9 @@ class TorchCell(Cell):
             for weight in weights:
                 weight.copy_(uniform(tuple(weight.shape), bound, generator))
         else:
-            of_inputs.copy_(_fan_in((blocks * width, self.layer.input_size), generator))
+            n_inputs = self.layer.input_size
+            glorot = sqrt(6.0 / (n_inputs + width))
+            of_inputs.copy_(uniform((blocks * width, n_inputs), glorot, generator))
             matrices = [_recurrent(recurrent_init, width, generator) for _ in range(blocks)]
             recurrent.copy_(torch.cat(matrices))
             bias.zero_()
@@ -174,7 +176,8 @@ class MinGRU(Cell):
     ) -> None:
         """Draw the weights; see :func:`make_cell`. There are no recurrent ones."""
         weight, bias = self.projection.weight, self.projection.bias
-        weight.copy_(_fan_in(tuple(weight.shape), generator))
+        # Weights that keep the variance of their inputs.
+        weight.copy_(uniform(tuple(weight.shape), sqrt(3.0 / weight.shape[1]), generator))
         bias.zero_()
         # The gate admits where others keep.
         bias[: self.width] = -_keeping_bias(self.width, gate_bias, longest, generator)
@@ -239,11 +242,6 @@ def make_cell(
     )
     cell.initialize(generator, recurrent_init=recurrent_init, gate_bias=gate_bias, longest=longest)
     return cell
-
-
-def _fan_in(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Weights that keep the variance of their inputs."""
-    return uniform(shape, sqrt(3.0 / shape[1]), generator)
 
 
 def _recurrent(kind: str, width: int, generator: torch.Generator) -> Tensor:

@@ -62,7 +62,8 @@ def reversed_steps(values: Tensor, lengths: Tensor | None) -> Tensor:
 
 def walk_through(cell: Cell, values: Tensor) -> Tensor:
     """Outputs of a cell at all steps, from its initial state on."""
-    return cell(values, cell.initial_state(values))[0]
+    outputs, _ = cell(values, cell.initial_state(values))
+    return cast(Tensor, outputs)
 
 
 class Recurrence(nn.Module):

@@ -28,8 +28,9 @@ class _Recorder:
         state, outputs = cell.initial_state(values), []
         for step in values.split(1):
             output, state = cell(step, state)
-            outputs.append(output[0])
-            state = (output[0], *state[1:])
+            reached = output[0]  # one tensor for the next step and for what sees this state
+            outputs.append(reached)
+            state = (reached, *state[1:])
         self.states.append(outputs)
         return torch.stack(outputs)
 

@@ -47,6 +47,7 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
         spread = np.sqrt(np.average((values - self._center) ** 2, axis=0, weights=of_steps))
         varies = spread > 1e-10 * np.abs(self._center)
         self._scale = np.where(varies, 1.0 / np.where(varies, spread, 1.0), 0.0)
+        self._n_nets = self.n_members
         self._architecture = self._chosen_architecture(int(sequences.lengths.max()))
 
     def _chosen_architecture(self, longest):
@@ -70,7 +71,7 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
         n_outputs = self._build_loss().n_outputs(self._n_targets)
         return SequenceEnsemble(
             Architecture(**self._architecture, n_outputs=n_outputs),
-            self.n_members,
+            self._n_nets,
             torch.from_numpy(self._center.copy()),
             torch.from_numpy(self._scale.copy()),
             generator,
