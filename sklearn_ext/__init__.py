@@ -19,7 +19,12 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy nam
         preprocessing,
     )
     from sklearn_ext.linear_model import PolynomialRegressor
-    from sklearn_ext.neural_network import FFNNClassifier, FFNNRegressor
+    from sklearn_ext.neural_network import (
+        FFNNClassifier,
+        FFNNRegressor,
+        RNNClassifier,
+        RNNRegressor,
+    )
 
 __version__ = "0.1.0"
 
@@ -27,6 +32,8 @@ __all__ = [
     "FFNNClassifier",
     "FFNNRegressor",
     "PolynomialRegressor",
+    "RNNClassifier",
+    "RNNRegressor",
     "__version__",
     "activations",
     "datasets",
@@ -52,6 +59,8 @@ _HOME_OF = {
     "FFNNClassifier": "neural_network",
     "FFNNRegressor": "neural_network",
     "PolynomialRegressor": "linear_model",
+    "RNNClassifier": "neural_network",
+    "RNNRegressor": "neural_network",
 }
 
 

@@ -1,6 +1,6 @@
 """Sequences of any lengths in one internal form."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,6 +49,19 @@ class Sequences:
 
     def __len__(self):
         return len(self.lengths)
+
+    def __getitem__(self, index):
+        """Select sequences by a slice, a mask or row numbers."""
+        chosen = np.arange(len(self))[index]
+        lengths = self.lengths[chosen]
+        offsets = np.repeat(self.starts[chosen] - (np.cumsum(lengths) - lengths), lengths)
+        values = self.values[offsets + np.arange(len(offsets))]
+        return replace(self, values=values, lengths=lengths)
+
+    @property
+    def dtype(self):
+        """Precision of the values."""
+        return self.values.dtype
 
     @property
     def n_channels(self):

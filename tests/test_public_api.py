@@ -18,6 +18,8 @@ PUBLIC = {
         "FFNNClassifier",
         "FFNNRegressor",
         "PolynomialRegressor",
+        "RNNClassifier",
+        "RNNRegressor",
         "__version__",
         "activations",
         "datasets",
@@ -55,7 +57,13 @@ PUBLIC = {
         "gradient_flow",
     ],
     "sklearn_ext.linear_model": ["PolynomialRegressor"],
-    "sklearn_ext.neural_network": ["FFNNClassifier", "FFNNRegressor"],
+    "sklearn_ext.neural_network": [
+        "FFNNClassifier",
+        "FFNNRegressor",
+        "RNNClassifier",
+        "RNNRegressor",
+        "SequenceStream",
+    ],
     "sklearn_ext.preprocessing": [
         "MultilinearPCA",
         "SequencePadder",

@@ -7,6 +7,7 @@ nothing is collated row by row.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -55,9 +56,17 @@ class Ragged:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    @cached_property
+    def is_even(self) -> bool:
+        """Whether all sequences have the same length."""
+        return bool((self.lengths == self.lengths[0]).all())
+
     def take(self, index: Tensor) -> dict[str, Tensor]:
         """Pad the sequences of `index` to their longest: values (n, longest, ...) and lengths."""
         lengths = self.lengths[index]
+        if self.is_even:
+            sequences = self.values.unflatten(0, (len(self), -1))
+            return {"values": take(sequences, index), "lengths": lengths}
         starts = (self.lengths.cumsum(0) - self.lengths)[index]
         steps = torch.arange(int(lengths.max()), device=lengths.device)  # (longest,)
         inside = steps < lengths.unsqueeze(-1)  # (n, longest)
@@ -96,6 +105,15 @@ def take(inputs: Inputs, index: Tensor) -> Any:
     if index.ndim == 1:
         return inputs.index_select(0, index)
     return inputs.index_select(0, index.reshape(-1)).unflatten(0, index.shape)
+
+
+def _all_rows(inputs: Inputs) -> Any:
+    """Inputs as they lie, padded where they are ragged."""
+    if isinstance(inputs, dict):
+        return {name: _all_rows(value) for name, value in inputs.items()}
+    if isinstance(inputs, Ragged):
+        return inputs.take(torch.arange(len(inputs), device=inputs.lengths.device))
+    return inputs
 
 
 def _count(inputs: Inputs) -> int:
@@ -189,10 +207,16 @@ class Rows:
                 yield joined.part(start, length)
                 start += length
 
+    @property
+    def lengths(self) -> Tensor | None:
+        """Lengths of all sequences, where the inputs are ragged and not even."""
+        ragged = isinstance(self.inputs, Ragged) and not self.inputs.is_even
+        return self.inputs.lengths if ragged else None
+
     def batch(self, index: Tensor | None) -> Batch:
         """Gather the rows of `index`; None gives all of them as they lie."""
         if index is None:
-            return Batch(self.inputs, self.targets, self.weights)
+            return Batch(_all_rows(self.inputs), self.targets, self.weights)
         weights = None if self.weights is None else take(self.weights, index)
         per_member = index.ndim == 2
         return Batch(take(self.inputs, index), take(self.targets, index), weights, per_member)

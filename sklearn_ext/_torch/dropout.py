@@ -12,7 +12,10 @@ Tensor = torch.Tensor
 
 
 class SharedDropout(nn.Module):
-    """Dropout [1]_ with an explicit generator and one mask for all members of an ensemble.
+    """Dropout [1]_ with an explicit generator and one mask for everything in front of the rows.
+
+    Of inputs (..., n_rows, n_units) the axes in front are members of an ensemble, or the steps of
+    sequences [2]_: they share the mask.
 
     Parameters
     ----------
@@ -23,6 +26,8 @@ class SharedDropout(nn.Module):
     ----------
     .. [1] N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
        overfitting", JMLR 15, 1929-1958, 2014; section 4.
+    .. [2] Y. Gal and Z. Ghahramani, "A theoretically grounded application of dropout in recurrent
+       neural networks", NeurIPS 2016, arXiv:1512.05287; section 4.
     """
 
     def __init__(self, p: float) -> None:

@@ -60,7 +60,11 @@ def epoch_indices(
     if batch_size >= n_rows and rows.of_members is None:
         yield None
         return
-    yield from _order(rows, generator, members, shuffle).split(batch_size, dim=-1)
+    order = _order(rows, generator, members, shuffle)
+    if shuffle and rows.lengths is not None:
+        yield from _length_buckets(order, rows.lengths, batch_size, generator)
+    else:
+        yield from order.split(batch_size, dim=-1)
 
 
 def _order(rows: Rows, generator: torch.Generator, members: int, shuffle: bool) -> Tensor:
@@ -74,6 +78,21 @@ def _order(rows: Rows, generator: torch.Generator, members: int, shuffle: bool) 
     if rows.of_members is not None:
         order = rows.of_members.gather(1, order)
     return order if members > 1 else order[0]
+
+
+def _length_buckets(
+    order: Tensor, lengths: Tensor, batch_size: int, generator: torch.Generator
+) -> Iterator[Tensor]:
+    """Batches of sequences of about the same length, in random order.
+
+    Lengths count up to a random tenth, so that the same sequences do not meet every time. Members
+    walk through long and short batches together.
+    """
+    noise = torch.rand(order.shape, generator=generator).to(lengths.device)
+    by_length = order.gather(-1, (lengths[order] * (1.0 + 0.1 * noise)).argsort(dim=-1))
+    batches = by_length.split(batch_size, dim=-1)
+    for position in torch.randperm(len(batches), generator=generator).tolist():
+        yield batches[position]
 
 
 @dataclass
@@ -98,6 +117,10 @@ class GradientSteps:
         Parts in which a batch is worked through, for memory; changes nothing else.
     autocast : torch.dtype or None
         Half precision of the forward pass.
+    mean_weight : float
+        Mean weight of the training rows. The loss of a batch is the sum of its weighted losses over
+        the weight that so many rows have on the average: the mean over all batches of an epoch is
+        then that of the training set, whichever rows meet.
     n_taken : int
         Number of steps so far.
     rates : list of float
@@ -114,6 +137,7 @@ class GradientSteps:
     max_grad_norm: float | None = None
     slices: int = 1
     autocast: torch.dtype | None = None
+    mean_weight: float = 1.0
     n_taken: int = 0
     rates: list[float] = field(default_factory=list)
 
@@ -151,7 +175,7 @@ class GradientSteps:
 
     def _gradients(self, batch: Batch) -> tuple[Tensor, list[Tensor], Tensor]:
         """Loss, gradients and raw outputs, summed over the slices of a batch."""
-        whole = _weight_of(batch)
+        whole = _row_axis_length(batch) * (1.0 if batch.weights is None else self.mean_weight)
         totals, sums, outputs = [], None, []
         for part in _cut(batch, self.slices):
             value, raw, n_members = self._summed_loss(part, whole)
@@ -164,7 +188,7 @@ class GradientSteps:
             return totals[0], sums, outputs[0]
         return torch.stack(totals).sum(), sums, torch.cat(outputs, dim=-2)
 
-    def _summed_loss(self, part: Batch, whole: Tensor | int) -> tuple[Tensor, Tensor, int]:
+    def _summed_loss(self, part: Batch, whole: float) -> tuple[Tensor, Tensor, int]:
         """Sum over members of their mean losses, raw outputs, and the number of members."""
         if self.autocast is None:
             raw = self.forward(part.inputs)
@@ -175,16 +199,7 @@ class GradientSteps:
         n_members = losses.shape[0] if losses.ndim > 1 else 1
         if part.weights is not None:
             losses = losses * part.weights
-        if isinstance(whole, int):
-            return losses.sum() / whole, raw, n_members
-        return (losses.sum(-1) / whole).sum(), raw, n_members
-
-
-def _weight_of(batch: Batch) -> Tensor | int:
-    """Sum of the weights of a batch, of each member's where they differ."""
-    if batch.weights is None:
-        return _row_axis_length(batch)
-    return batch.weights.sum(-1).clamp_min(torch.finfo(batch.weights.dtype).tiny)
+        return losses.sum() / whole, raw, n_members
 
 
 def _row_axis_length(batch: Batch) -> int:
@@ -262,7 +277,7 @@ class BestWeights:
         self, parameters: list[Tensor], members: list[slice] | None = None, tol: float = 0.0
     ) -> None:
         self.parameters, self.members, self.tol = parameters, members, tol
-        self.losses = torch.full((1,), float("inf"))
+        self.losses = torch.full((1,), float("inf"), dtype=torch.float64)
         self.epoch, self.n_without = 0, 0
         self._smallest_mean = self._reference = float("inf")
         self._kept: list[Tensor] = []
@@ -275,7 +290,9 @@ class BestWeights:
     def look(self, losses: Tensor, epoch: int) -> None:
         """Take notice of the losses, (n_members,) or of no axis, after an epoch."""
         mean = float(losses.mean())
-        losses = losses.detach().cpu().reshape(-1) if self.members else torch.tensor([mean])
+        losses = losses.detach().cpu().double().reshape(-1)
+        if self.members is None:
+            losses = losses.mean(0, keepdim=True)
         if mean < self._smallest_mean:
             self._smallest_mean, self.epoch = mean, epoch
         better = losses < self.losses

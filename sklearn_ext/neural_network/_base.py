@@ -14,8 +14,6 @@ from sklearn_ext.neural_network._plan import TrainingPlan
 
 __all__ = ["BaseNet"]
 
-PREDICTED_ROWS = 4096  # at a time
-
 
 class BaseNet(TrainingPlan, CallbackSupportMixin, BaseEstimator):
     """Training plan, fitting, prediction and state of an estimator around one net.
@@ -205,13 +203,22 @@ class BaseNet(TrainingPlan, CallbackSupportMixin, BaseEstimator):
 
         net = self._live_net()
         device = next(net.module_.parameters()).device
-        parts = []
+        found = None
         with torch.no_grad(), one_thread():
-            for start in range(0, len(rows), PREDICTED_ROWS):
-                inputs = self._prediction_inputs(rows[start : start + PREDICTED_ROWS], device)
+            for part in self._prediction_parts(rows):
+                inputs = self._prediction_inputs(rows[part], device)
                 raw = net.module_(inputs).transpose(0, 1)
-                parts.append(net.criterion_.response(raw).cpu().numpy())
-        return np.concatenate(parts, axis=1).astype(rows.dtype, copy=False)
+                response = net.criterion_.response(raw).cpu().numpy()
+                if found is None:
+                    shape = len(response), len(rows), *response.shape[2:]
+                    found = np.empty(shape, dtype=rows.dtype)
+                found[:, part] = response
+        return found
+
+    def _prediction_parts(self, rows):
+        """Slices or row numbers of what is predicted in one go."""
+        size = self._rows_at_once(rows)
+        return [slice(start, start + size) for start in range(0, len(rows), size)]
 
     def _prediction_inputs(self, rows, device):
         import torch

@@ -38,7 +38,9 @@ class ClassificationTargets(ClassifierMixin):
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Labels.
         """
-        probability = self.predict_proba(X)
+        return self._labels(self.predict_proba(X))
+
+    def _labels(self, probability):
         if self._kind == "multilabel":
             return (probability > 0.5).astype(np.int64)
         return self.classes_[probability.argmax(axis=1)]
@@ -56,7 +58,15 @@ class ClassificationTargets(ClassifierMixin):
         probability : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`; for multilabel y the probability of each label.
         """
-        found = np.exp(self._log_probabilities(X))
+        return self._probability(self._responses(X))
+
+    def _log_mean_exp(self, members):
+        """Logarithm of the members' mean of what the values are logarithms of."""
+        highest = members.max(axis=0)
+        return highest + np.log(self._member_mean(np.exp(members - highest)))
+
+    def _probability(self, responses):
+        found = np.exp(self._log_mean_exp(responses))
         if self._kind == "multilabel":
             return found[..., 1]
         return found[:, 0] if self._kind == "binary" else found
@@ -90,18 +100,12 @@ class ClassificationTargets(ClassifierMixin):
         decision : ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
             Above 0 for the second class, or for a label; the largest is the class.
         """
-        found = self._log_probabilities(X)
+        # Log of the members' mean probabilities, (n, n_classes) or (n, n_labels, 2).
+        found = self._log_mean_exp(self._responses(X))
         if self._kind == "multiclass":
             return found
         odds = found[..., 1] - found[..., 0]
         return odds[:, 0] if self._kind == "binary" else odds
-
-    def _log_probabilities(self, X):
-        """Log of the members' mean probabilities, (n, n_classes) or (n, n_labels, 2)."""
-        members = self._responses(X)
-        highest = members.max(axis=0)
-        mean = self._member_mean(np.exp(members - highest))
-        return highest + np.log(mean)
 
     def _read_target(self, y, *, reset):
         y = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=self)

@@ -42,6 +42,8 @@ class Run:
         Called with the number of epochs so far behind each of them; a true value ends the run.
     datasets : tuple
         Training and validation data as skorch's callbacks see them.
+    rows_at_once : int
+        Validation rows that are looked at in one go.
     """
 
     train: Rows
@@ -55,6 +57,7 @@ class Run:
     score: Any = None
     on_epoch: Any = None
     datasets: tuple = (None, None)
+    rows_at_once: int = 4096
     interrupted: bool = False
 
 
@@ -121,8 +124,8 @@ class Net(skorch.NeuralNet):
     def _validate(self, run):
         """Losses of the validation rows; their mean and the score go into the history."""
         self.module_.train(False)
-        rows = max(run.batch_size, 4096)
-        losses, raw = evaluate(run.steps.forward, self.criterion_, run.valid, rows)
+        rows, forward = run.rows_at_once, run.steps.forward
+        losses, raw = evaluate(forward, self.criterion_, run.valid, rows)
         self.history.record("valid_loss", float(losses.mean()))
         if run.score is not None:
             self.history.record("valid_score", run.score(raw, run.valid))

@@ -72,13 +72,13 @@ class TrainingPlan:
         folds = self._folds(y, generator) if holds_out else None
         train, watched, forward = self._rows_of_run(data, valid, folds, device, dtype)
         steps_an_epoch = ceil(len(train) / batch_size)
-        epochs = 1 if partial else self._epochs(n_rows)
+        epochs = 1 if partial else self._epochs(rows, steps_an_epoch)
         if not (partial and getattr(self, "_goes_on", False)):
             net.optimizer_ = self._build_optimizer()
         run = Run(
             train,
             watched,
-            self._gradient_steps(forward, epochs * steps_an_epoch, device, partial),
+            self._gradient_steps(train, forward, epochs * steps_an_epoch, device, partial),
             generator,
             batch_size,
             self._patience(watched, epochs),
@@ -86,6 +86,7 @@ class TrainingPlan:
             self.shuffle,
             score=self._validation_score,
             datasets=as_datasets(self.callbacks, rows, y),
+            rows_at_once=max(batch_size, self._rows_at_once(rows)),
         )
         return run, epochs
 
@@ -100,7 +101,7 @@ class TrainingPlan:
             members = [owner_of[id(parameter)] for parameter in net.optimizer_.parameters]
         return BestWeights(net.optimizer_.parameters, members, self.tol)
 
-    def _gradient_steps(self, forward, n_steps, device, partial):
+    def _gradient_steps(self, train, forward, n_steps, device, partial):
         """Set up the steps; those of partial_fit keep to the initial rate."""
         from sklearn_ext._torch.device import autocast_dtype
         from sklearn_ext._torch.training import GradientSteps
@@ -116,6 +117,7 @@ class TrainingPlan:
             max_grad_norm=self.max_grad_norm,
             slices=self.gradient_accumulation_steps,
             autocast=autocast_dtype(self._precision(device)),
+            mean_weight=1.0 if train.weights is None else float(train.weights.mean()),
         )
 
     def _rows_of_run(self, data, valid, folds, device, dtype):
@@ -149,8 +151,8 @@ class TrainingPlan:
 
         named = list(self.net_.module_.named_parameters())
         groups = [
-            {"params": [p for name, p in named if name.endswith("weight")]},
-            {"params": [p for name, p in named if not name.endswith("weight")]},
+            {"params": [p for name, p in named if _decays(name)]},
+            {"params": [p for name, p in named if not _decays(name)]},
         ]
         groups[1]["weight_decay"] = 0.0
         settings = {"lr": self.learning_rate_init, "weight_decay": self.alpha}
@@ -160,6 +162,10 @@ class TrainingPlan:
 
     # Decisions that depend on the number of rows
 
+    def _rows_at_once(self, rows):
+        """Rows that are predicted in one go."""
+        return 4096
+
     def _batch_size(self, n_rows):
         if self.batch_size != "auto":
             return min(self.batch_size, n_rows)
@@ -167,10 +173,11 @@ class TrainingPlan:
             return n_rows
         return int(min(512, max(64, n_rows / 40)))
 
-    def _epochs(self, n_rows):
+    def _epochs(self, rows, steps_an_epoch):
         """60 full batches, or 1160 / n^(1/3) epochs within 10 and 75."""
         if self.max_iter != "auto":
             return self.max_iter
+        n_rows = len(rows)
         if n_rows <= FULL_BATCH_ROWS:
             return 60
         return min(75, max(10, ceil(1160.0 / n_rows ** (1.0 / 3.0))))
@@ -220,3 +227,8 @@ class TrainingPlan:
 
     def _strata(self, y):
         return None
+
+
+def _decays(name):
+    """Whether a parameter is a weight and no bias: `weight`, or torch's `weight_hh_l0`."""
+    return name.rpartition(".")[2].startswith("weight")

@@ -11,7 +11,7 @@ from sklearn_ext._validation import (
     _check_categorical_features,
     validate_data,
 )
-from sklearn_ext.neural_network._base import PREDICTED_ROWS, BaseNet
+from sklearn_ext.neural_network._base import BaseNet
 from sklearn_ext.neural_network._tables import fit_encoding
 
 __all__ = ["BaseFeedForward"]
@@ -106,7 +106,7 @@ class BaseFeedForward(BaseNet):
         from sklearn_ext._torch.training import best_share
 
         criterion, towers = self.net_.criterion_, module.tower_slices
-        share = best_share(run.steps.forward, criterion, run.valid, PREDICTED_ROWS, *towers)
+        share = best_share(run.steps.forward, criterion, run.valid, run.rows_at_once, *towers)
         for members, part in zip(towers, (share, 1.0 - share), strict=True):
             module.shares[members] = part / (members.stop - members.start)
 
@@ -122,7 +122,7 @@ class BaseFeedForward(BaseNet):
         if not encoded:
             return inputs, _encoding_forward(module)
         inputs = [
-            torch.cat([module.encode(part).to(dtype) for part in X.split(PREDICTED_ROWS)])
+            torch.cat([module.encode(part).to(dtype) for part in X.split(self._rows_at_once(X))])
             for X in inputs
         ]
         return inputs, module.members

@@ -1,0 +1,243 @@
+"""Nets for sequences: reading, scaling and padding them, pooled states and streams."""
+
+from math import ceil
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+
+from sklearn_ext._sequences import validate_sequences
+from sklearn_ext._validation import Interval, StrOptions, check_is_fitted
+from sklearn_ext.neural_network._base import BaseNet
+
+__all__ = ["BaseRecurrent"]
+
+# Up to so many sequences a fit takes full batches in the dtype of X: then a weight of 2 is exactly
+# a sequence given twice.
+FULL_BATCH_SEQUENCES = 64
+STEPS_AT_ONCE = 2**16  # padded steps that are predicted in one go
+
+
+class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
+    """What both recurrent estimators do with sequences."""
+
+    _parameter_constraints = {
+        **BaseNet._parameter_constraints,
+        "cell": [StrOptions({"rnn", "lstm", "gru", "mingru"})],
+        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "num_layers": [Interval(Integral, 1, None, closed="left")],
+        "bidirectional": ["boolean"],
+        "pooling": ["array-like", StrOptions({"last", "mean", "max", "attention"})],
+        "stem_channels": [Interval(Integral, 0, None, closed="left")],
+        "max_steps": [Interval(Integral, 1, None, closed="left"), None],
+        "nonlinearity": [StrOptions({"tanh", "relu"})],
+        "recurrent_init": [StrOptions({"orthogonal", "identity", "uniform"})],
+        "gate_bias": [StrOptions({"chrono"}), Interval(Real, None, None, closed="neither")],
+        "axis_order": [StrOptions({"channels_last", "channels_first"})],
+    }
+
+    def _read_rows(self, X, *, reset):
+        return validate_sequences(self, X, reset=reset, axis_order=self.axis_order)
+
+    def _learn_inputs(self, sequences, y, weights):
+        """Find centre and scale of the channels, and what the module is made of."""
+        of_steps = np.repeat(weights, sequences.lengths)
+        values = sequences.values.astype(np.float64)
+        self._center = np.average(values, axis=0, weights=of_steps)
+        spread = np.sqrt(np.average((values - self._center) ** 2, axis=0, weights=of_steps))
+        varies = spread > 1e-10 * np.abs(self._center)
+        self._scale = np.where(varies, 1.0 / np.where(varies, spread, 1.0), 0.0)
+        self._n_nets = self.n_members
+        self._architecture = self._chosen_architecture(int(sequences.lengths.max()))
+
+    def _chosen_architecture(self, longest):
+        """Fields of :class:`~sklearn_ext._torch.sequence_net.Architecture` but the outputs."""
+        shortens = self.stem_channels and self.max_steps is not None
+        names = "cell", "hidden_size", "num_layers", "bidirectional", "stem_channels"
+        names += "dropout", "nonlinearity", "recurrent_init", "gate_bias"
+        return {
+            **{name: getattr(self, name) for name in names},
+            "n_channels": self.n_channels_,
+            "pooling": _poolings(self.pooling),
+            "window": ceil(longest / self.max_steps) if shortens else 1,
+            "longest": longest,
+        }
+
+    def _build_module(self, generator):
+        import torch
+
+        from sklearn_ext._torch.sequence_net import Architecture, SequenceEnsemble
+
+        n_outputs = self._build_loss().n_outputs(self._n_targets)
+        return SequenceEnsemble(
+            Architecture(**self._architecture, n_outputs=n_outputs),
+            self._n_nets,
+            torch.from_numpy(self._center.copy()),
+            torch.from_numpy(self._scale.copy()),
+            generator,
+        )
+
+    def _training_inputs(self, rows, device, dtype):
+        return [_as_ragged(sequences).to(device) for sequences in rows], self.net_.module_.members
+
+    def _prediction_inputs(self, sequences, device):
+        import torch
+
+        return _as_ragged(sequences).to(device).take(torch.arange(len(sequences), device=device))
+
+    # Decisions that depend on the number of sequences and their lengths
+
+    def _rows_at_once(self, sequences):
+        return max(1, STEPS_AT_ONCE // int(sequences.lengths.max()))
+
+    def _prediction_parts(self, sequences):
+        """Row numbers of sequences of about the same length, in parts of bounded padded size."""
+        order = np.argsort(sequences.lengths, kind="stable")
+        parts, start = [], 0
+        while start < len(order):
+            # No longer part can be within the bound: its last sequence is its longest.
+            sizes = np.arange(1, len(order) - start + 1) * sequences.lengths[order[start:]]
+            size = max(1, int(np.searchsorted(sizes, STEPS_AT_ONCE, side="right")))
+            parts.append(order[start : start + size])
+            start += size
+        return parts
+
+    def _batch_size(self, n_rows):
+        if self.batch_size != "auto":
+            return min(self.batch_size, n_rows)
+        if n_rows <= FULL_BATCH_SEQUENCES:
+            return n_rows
+        return int(min(64, max(8, n_rows / 8)))
+
+    def _epochs(self, sequences, steps_an_epoch):
+        """300 gradient steps; fewer for short sequences, more for many."""
+        if self.max_iter != "auto":
+            return self.max_iter
+        short, many = int(sequences.lengths.max()) / 64, len(sequences) / 1000
+        steps = 300 * max(0.2, min(1.0, short**0.5)) * max(1.0, many**0.5)
+        return max(5, ceil(steps / steps_an_epoch))
+
+    def _stops_early(self, n_rows):
+        return n_rows > 2000 if self.early_stopping == "auto" else self.early_stopping
+
+    # The pooled state
+
+    def transform(self, X):
+        """Give the pooled state of each sequence, for use in another estimator.
+
+        Parameters
+        ----------
+        X : array-like
+            Sequences, in a form that `fit` takes.
+
+        Returns
+        -------
+        pooled : ndarray of shape (n_samples, n_members * n_pooled)
+            What the last linear layer of each member sees.
+        """
+        import torch
+
+        from sklearn_ext._torch.threads import one_thread
+
+        check_is_fitted(self)
+        sequences = self._read_rows(X, reset=False)
+        module = self._live_net().module_
+        device = next(module.parameters()).device
+        found = np.empty((len(sequences), self._n_features_out), dtype=sequences.dtype)
+        with torch.no_grad(), one_thread():
+            for part in self._prediction_parts(sequences):
+                inputs = self._prediction_inputs(sequences[part], device)
+                found[part] = module.pooled(inputs).cpu().numpy()
+        return found
+
+    @property
+    def _n_features_out(self):
+        return sum(net.n_pooled for net in self.net_.module_.nets)
+
+    def stream(self):
+        """Follow sequences while they grow: every new step costs the same, however long they are.
+
+        Only a net that walks ahead can do so: fit with ``bidirectional=False``.
+
+        Returns
+        -------
+        stream : SequenceStream
+            At the beginning of all its sequences. It keeps the net as it is now.
+        """
+        from sklearn_ext.neural_network._stream import SequenceStream
+
+        check_is_fitted(self)
+        if self._architecture["bidirectional"]:
+            raise ValueError(
+                "stream needs a net that walks ahead only, but this one was fitted with "
+                "bidirectional=True. Fit with bidirectional=False."
+            )
+        return SequenceStream(self)
+
+    # Gradients of the states, for :func:`sklearn_ext.inspection.gradient_flow`
+
+    def _state_gradients(self, X, y, *, initial):
+        """Norms of the gradients of the loss by the states, see `inspection.gradient_flow`."""
+        import torch
+
+        from sklearn_ext._torch.state_gradients import state_gradient_norms
+        from sklearn_ext._torch.threads import one_thread
+
+        model, module = self._untrained(X, y) if initial else (self, self.net_.module_)
+        sequences, y = model._read_rows(X, reset=False), model._read_target(y, reset=False)
+        device = next(module.parameters()).device
+        inputs = model._prediction_inputs(sequences, device)
+        targets, loss = torch.from_numpy(model._encode_target(y)).to(device), model._build_loss()
+        with one_thread():
+            of_members = [
+                state_gradient_norms(
+                    net,
+                    module.scaled(inputs["values"]),
+                    inputs["lengths"],
+                    lambda raw: loss(raw, targets).mean(),
+                )
+                for net in module.nets
+            ]
+        squares = {
+            name: np.mean([norms[name].cpu().numpy() ** 2 for norms in of_members], axis=0)
+            for name in of_members[0]
+        }
+        return {name: np.sqrt(values) for name, values in squares.items()}
+
+    def _untrained(self, X, y):
+        """Copy of the estimator and the module as `fit` would begin with it."""
+        from sklearn_ext._torch.random import make_generator
+
+        model = clone(self)
+        sequences, y = model._read_rows(X, reset=True), model._read_target(y, reset=True)
+        ones = np.ones(len(y))
+        model._learn_inputs(sequences, y, ones)
+        model._learn_target(y, ones)
+        return model, model._build_module(make_generator(model.random_state))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _poolings(pooling):
+    """Names of the poolings as a tuple."""
+    names = (pooling,) if isinstance(pooling, str) else tuple(pooling)
+    known = "last", "mean", "max", "attention"
+    if not names or len(set(names)) < len(names) or not set(names) <= set(known):
+        raise ValueError(
+            f"pooling must be one of {known}, or several different ones of them, got {pooling!r}."
+        )
+    return names
+
+
+def _as_ragged(sequences):
+    """Make tensors of sequences."""
+    import torch
+
+    from sklearn_ext._torch.batches import Ragged
+
+    values, lengths = np.array(sequences.values), np.array(sequences.lengths)
+    return Ragged(torch.from_numpy(values), torch.from_numpy(lengths))
