@@ -6,6 +6,7 @@ leading axis and multiplied in one batched product. A single member is made of p
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from math import sqrt
 from typing import Any
@@ -161,7 +162,7 @@ class FeedForward(nn.Module):
     """An ensemble of nets behind one encoding.
 
     Members take turns: one half sees each numeric column in bins, the other half in waves. A
-    single member sees both.
+    single member sees both. Behind them come linear members, where these are asked for.
 
     Parameters
     ----------
@@ -172,16 +173,22 @@ class FeedForward(nn.Module):
     n_outputs : int
         Raw outputs of one member.
     n_members : int
-        Size of the ensemble.
+        Number of nets.
     n_frequencies : int
         Waves a numeric column; 0 for none.
+    blend_linear : bool
+        Whether two or more members are joined by linear ones, as many as there are of one kind.
     **settings : object
         What :class:`Tower` needs besides.
 
     Attributes
     ----------
+    n_members : int
+        Number of members, linear ones included.
     tower_slices : list of slice
         Members of each tower.
+    shares : torch.Tensor of shape (n_members,)
+        Weight of each member in the mean.
     """
 
     shares: Tensor
@@ -194,28 +201,30 @@ class FeedForward(nn.Module):
         *,
         n_members: int,
         n_frequencies: int,
+        blend_linear: bool,
         **settings: Any,
     ) -> None:
         super().__init__()
-        self.n_members = n_members
         self.encoding = encoding
-        kinds = _kinds(n_members, encoding.n_bins > 0, n_frequencies)
+        kinds = _kinds(n_members, encoding.n_bins > 0, n_frequencies, blend_linear)
         self.towers = nn.ModuleList(
             Tower(
                 encoding,
-                hidden_layer_sizes,
+                [] if kind.is_linear else hidden_layer_sizes,
                 n_outputs,
-                n_members=size,
-                sees_bins=sees_bins,
-                n_frequencies=waves,
+                n_members=kind.size,
+                sees_bins=kind.sees_bins,
+                n_frequencies=kind.n_frequencies,
                 **settings,
             )
-            for size, sees_bins, waves in kinds
+            for kind in kinds
         )
-        ends = accumulate(size for size, _, _ in kinds)
+        ends = list(accumulate(kind.size for kind in kinds))
+        self.n_members = ends[-1]
         self.tower_slices = [slice(a, b) for a, b in pairwise([0, *ends])]
-        # Weight of each member in the mean.
-        shares = torch.full((n_members,), 1.0 / n_members, dtype=torch.float64)
+        # Weight of each member in the mean; linear ones get one from held-out rows only.
+        shares = torch.zeros(self.n_members, dtype=torch.float64)
+        shares[:n_members] = 1.0 / n_members
         self.register_buffer("shares", shares)
 
     def parameter_members(self) -> list[slice]:
@@ -250,8 +259,23 @@ class FeedForward(nn.Module):
         return self.members(self.encode(X)).transpose(0, 1)
 
 
-def _kinds(n_members: int, has_bins: bool, n_frequencies: int) -> list[tuple[int, bool, int]]:
-    """Size, sight of bins and number of waves of each tower."""
-    if n_members == 1 or not (has_bins and n_frequencies):
-        return [(n_members, has_bins, n_frequencies)]
-    return [(n_members - n_members // 2, True, 0), (n_members // 2, False, n_frequencies)]
+@dataclass(frozen=True)
+class Kind:
+    """What the members of one tower have in common."""
+
+    size: int
+    sees_bins: bool
+    n_frequencies: int
+    is_linear: bool = False
+
+
+def _kinds(n_members: int, has_bins: bool, n_frequencies: int, blend_linear: bool) -> list[Kind]:
+    """Describe each tower."""
+    if n_members == 1:
+        return [Kind(1, has_bins, n_frequencies)]
+    if has_bins and n_frequencies:
+        half = n_members // 2
+        kinds = [Kind(n_members - half, True, 0), Kind(half, False, n_frequencies)]
+    else:
+        kinds = [Kind(n_members, has_bins, n_frequencies)]
+    return [*kinds, Kind(kinds[0].size, False, 0, is_linear=True)] if blend_linear else kinds

@@ -4,7 +4,7 @@ Nothing here knows an estimator or skorch. Losses of an ensemble have a leading 
 each member has a mean of its own, so that members do not feel each other.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -17,7 +17,7 @@ from sklearn_ext._torch.schedules import rate_factor
 __all__ = [
     "BestWeights",
     "GradientSteps",
-    "best_share",
+    "best_shares",
     "epoch_indices",
     "evaluate",
     "weighted_mean",
@@ -324,18 +324,17 @@ class BestWeights:
 
 
 @torch.no_grad()
-def best_share(
+def best_shares(
     forward: Callable[[Any], Tensor],
     loss: Callable[[Tensor, Tensor], Tensor],
     rows: Rows,
     batch_size: int,
-    first: slice,
-    second: slice,
-) -> float:
-    """Share of the first members in the mean of two kinds, by the loss of held-out rows.
+    kinds: Sequence[slice],
+) -> list[float]:
+    """Shares of several kinds of members in their mean, by the loss of held-out rows.
 
-    The members of both kinds are paired, and a pair has held out the same rows; 21 shares from 0
-    to 1 are tried on the mean of the raw outputs of each pair.
+    Members of different kinds are paired, and a pair has held out the same rows. One kind after
+    the other is mixed with those before: 21 shares from 0 to 1 are tried on the raw outputs.
 
     Parameters
     ----------
@@ -345,22 +344,25 @@ def best_share(
         Held-out rows.
     batch_size : int
         Rows at a time.
-    first, second : slice
+    kinds : sequence of slice
         Members of each kind.
 
     Returns
     -------
-    share : float
-        In [0, 1].
+    shares : list of float
+        One a kind, of sum 1.
     """
     _, raw = evaluate(forward, loss, rows, batch_size)
-    pairs = min(first.stop - first.start, second.stop - second.start)
-    one, other = raw[first][:pairs], raw[second][:pairs]
+    pairs = min(kind.stop - kind.start for kind in kinds)
     targets, weights = rows.seen_targets, rows.seen_weights
     if rows.of_members is not None:
-        targets = targets[first][:pairs]
-        weights = None if weights is None else weights[first][:pairs]
-    shares = [step / 20 for step in range(21)]
-    mixed = [loss(share * one + (1.0 - share) * other, targets) for share in shares]
-    found = torch.stack([weighted_mean(losses, weights).mean() for losses in mixed])
-    return shares[int(found.argmin())]
+        targets = targets[kinds[0]][:pairs]
+        weights = None if weights is None else weights[kinds[0]][:pairs]
+    mixed, shares = raw[kinds[0]][:pairs], [1.0]
+    for kind in kinds[1:]:
+        mixtures = [torch.lerp(mixed, raw[kind][:pairs], step / 20) for step in range(21)]
+        found = [weighted_mean(loss(mixture, targets), weights).mean() for mixture in mixtures]
+        best = int(torch.stack(found).argmin())
+        mixed = mixtures[best]
+        shares = [share * (1.0 - best / 20) for share in shares] + [best / 20]
+    return shares

@@ -36,7 +36,7 @@ default="flat_cosine"
         Exponent of "invscaling".
     max_iter : int or "auto", default="auto"
         Epochs. "auto" is 60 for full batches of up to 64 rows, and 1160 / n^(1/3) within 10 and
-        75 for more rows n.
+        72 for more rows n.
     shuffle : bool, default=True
         Whether rows come in a new order every epoch.
     random_state : int, RandomState instance or None, default=None
@@ -57,7 +57,7 @@ default="flat_cosine"
         the best epoch are kept. Members of an ensemble hold out different rows in turn, so that
         the ensemble sees all of them. "auto" does so for more than 64 rows. A `validation_set`
         given to `fit` takes the place of held-out rows.
-    validation_fraction : float, default=0.25
+    validation_fraction : float, default=0.125
         Share of rows that each member holds out, in (0, 1).
     beta_1 : float, default=0.9
         Decay rate of Adam's first moment, in [0, 1).
@@ -83,6 +83,9 @@ default="flat_cosine"
     n_frequencies : int or "auto", default="auto"
         Waves of learned frequency by which each numeric column is also given [2]_, at most 256;
         0 for none. "auto" is 16, and 0 for more than 128 numeric columns.
+    blend_linear : bool, default=True
+        Whether linear models are trained beside two or more members, for a share in the average
+        that the held-out rows decide on; without held-out rows it is 0.
     categorical_features : array-like, "from_dtype" or None, default="from_dtype"
         Columns with categories: a mask, positions or names; "from_dtype" takes those of a
         categorical dtype. Each category has weights of its own; in a column of more than 32
@@ -130,7 +133,7 @@ _SHARED_ATTRIBUTES = """\
         Number of trained parameters of all members.
     net_ : skorch.NeuralNet
         The trained net. ``net_.module_`` maps raw rows to raw outputs of shape
-        (n_samples, n_members, n_outputs).
+        (n_samples, n_members, n_outputs), linear members last.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -248,7 +251,7 @@ class FFNNRegressor(RegressionTargets, BaseFeedForward):
         momentum=0.9,
         nesterovs_momentum=True,
         early_stopping="auto",
-        validation_fraction=0.25,
+        validation_fraction=0.125,
         beta_1=0.9,
         beta_2=0.95,
         epsilon=1e-8,
@@ -257,6 +260,7 @@ class FFNNRegressor(RegressionTargets, BaseFeedForward):
         n_members=8,
         n_bins="auto",
         n_frequencies="auto",
+        blend_linear=True,
         categorical_features="from_dtype",
         max_grad_norm=None,
         gradient_accumulation_steps=1,
@@ -393,7 +397,7 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
         momentum=0.9,
         nesterovs_momentum=True,
         early_stopping="auto",
-        validation_fraction=0.25,
+        validation_fraction=0.125,
         beta_1=0.9,
         beta_2=0.95,
         epsilon=1e-8,
@@ -402,6 +406,7 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
         n_members=8,
         n_bins="auto",
         n_frequencies="auto",
+        blend_linear=True,
         categorical_features="from_dtype",
         max_grad_norm=None,
         gradient_accumulation_steps=1,

@@ -174,13 +174,13 @@ class TrainingPlan:
         return int(min(512, max(64, n_rows / 40)))
 
     def _epochs(self, rows, steps_an_epoch):
-        """60 full batches, or 1160 / n^(1/3) epochs within 10 and 75."""
+        """60 full batches, or 1160 / n^(1/3) epochs within 10 and 72."""
         if self.max_iter != "auto":
             return self.max_iter
         n_rows = len(rows)
         if n_rows <= FULL_BATCH_ROWS:
             return 60
-        return min(75, max(10, ceil(1160.0 / n_rows ** (1.0 / 3.0))))
+        return min(72, max(10, ceil(1160.0 / n_rows ** (1.0 / 3.0))))
 
     def _stops_early(self, n_rows):
         if self.early_stopping == "auto":

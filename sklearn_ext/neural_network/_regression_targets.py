@@ -48,7 +48,7 @@ class RegressionTargets(RegressorMixin):
             raise ValueError(
                 "return_std is the spread of the members, but n_members=1. Fit with n_members >= 2."
             )
-        return mean, members.std(axis=0, ddof=1)
+        return mean, members[: self.n_members].std(axis=0, ddof=1)  # without linear ones
 
     def score(self, X, y, sample_weight=None):
         """Return R²; for several quantiles the mean of their D² pinball scores.

@@ -32,6 +32,7 @@ class BaseFeedForward(BaseNet):
         ],
         "n_bins": [StrOptions({"auto"}), Interval(Integral, 0, 256, closed="both")],
         "n_frequencies": [StrOptions({"auto"}), Interval(Integral, 0, 256, closed="both")],
+        "blend_linear": ["boolean"],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
     }
 
@@ -83,6 +84,7 @@ class BaseFeedForward(BaseNet):
             dropout=self.dropout,
             n_members=self.n_members,
             n_frequencies=self._waves_a_column(),
+            blend_linear=self.blend_linear,
             generator=generator,
         )
 
@@ -99,16 +101,17 @@ class BaseFeedForward(BaseNet):
         return [turn for members in towers for turn in range(members.stop - members.start)]
 
     def _weigh_members(self, run):
-        """Let both kinds of members weigh in the mean what serves held-out rows best."""
+        """Let each kind of members weigh in the mean what serves held-out rows best."""
         module = self.net_.module_
         if run.valid is None or len(module.towers) == 1:
             return
-        from sklearn_ext._torch.training import best_share
+        from sklearn_ext._torch.training import best_shares
 
-        criterion, towers = self.net_.criterion_, module.tower_slices
-        share = best_share(run.steps.forward, criterion, run.valid, run.rows_at_once, *towers)
-        for members, part in zip(towers, (share, 1.0 - share), strict=True):
-            module.shares[members] = part / (members.stop - members.start)
+        kinds = module.tower_slices
+        forward, criterion = run.steps.forward, self.net_.criterion_
+        shares = best_shares(forward, criterion, run.valid, run.rows_at_once, kinds)
+        for members, share in zip(kinds, shares, strict=True):
+            module.shares[members] = share / (members.stop - members.start)
 
     def _training_inputs(self, tables, device, dtype):
         """Encode tables, where they are not too long, and leave the members to `forward`."""
