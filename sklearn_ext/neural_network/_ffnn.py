@@ -36,7 +36,7 @@ default="flat_cosine"
         Exponent of "invscaling".
     max_iter : int or "auto", default="auto"
         Epochs. "auto" is 60 for full batches of up to 64 rows, and 1160 / n^(1/3) within 10 and
-        72 for more rows n.
+        64 for more rows n.
     shuffle : bool, default=True
         Whether rows come in a new order every epoch.
     random_state : int, RandomState instance or None, default=None
@@ -57,8 +57,9 @@ default="flat_cosine"
         the best epoch are kept. Members of an ensemble hold out different rows in turn, so that
         the ensemble sees all of them. "auto" does so for more than 64 rows. A `validation_set`
         given to `fit` takes the place of held-out rows.
-    validation_fraction : float, default=0.125
-        Share of rows that each member holds out, in (0, 1).
+    validation_fraction : float or "auto", default="auto"
+        Share of rows that each member holds out, in (0, 1). "auto" is 1/8, or as many as make 60
+        rows, but no more than 1/4.
     beta_1 : float, default=0.9
         Decay rate of Adam's first moment, in [0, 1).
     beta_2 : float, default=0.95
@@ -251,7 +252,7 @@ class FFNNRegressor(RegressionTargets, BaseFeedForward):
         momentum=0.9,
         nesterovs_momentum=True,
         early_stopping="auto",
-        validation_fraction=0.125,
+        validation_fraction="auto",
         beta_1=0.9,
         beta_2=0.95,
         epsilon=1e-8,
@@ -397,7 +398,7 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
         momentum=0.9,
         nesterovs_momentum=True,
         early_stopping="auto",
-        validation_fraction=0.125,
+        validation_fraction="auto",
         beta_1=0.9,
         beta_2=0.95,
         epsilon=1e-8,

@@ -40,7 +40,7 @@ class TrainingPlan:
         "momentum": [Interval(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
         "early_stopping": ["boolean", StrOptions({"auto"})],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "validation_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
@@ -174,13 +174,13 @@ class TrainingPlan:
         return int(min(512, max(64, n_rows / 40)))
 
     def _epochs(self, rows, steps_an_epoch):
-        """60 full batches, or 1160 / n^(1/3) epochs within 10 and 72."""
+        """60 full batches, or 1160 / n^(1/3) epochs within 10 and 64."""
         if self.max_iter != "auto":
             return self.max_iter
         n_rows = len(rows)
         if n_rows <= FULL_BATCH_ROWS:
             return 60
-        return min(72, max(10, ceil(1160.0 / n_rows ** (1.0 / 3.0))))
+        return min(64, max(10, ceil(1160.0 / n_rows ** (1.0 / 3.0))))
 
     def _stops_early(self, n_rows):
         if self.early_stopping == "auto":
@@ -215,8 +215,14 @@ class TrainingPlan:
         from sklearn_ext._torch.folds import member_folds
 
         turns, device = self._member_turns(), self.net_.device
-        folds = member_folds(len(y), self._strata(y), self.validation_fraction, turns, generator)
+        folds = member_folds(len(y), self._strata(y), self._fraction(len(y)), turns, generator)
         return tuple(rows.to(device) for rows in folds)
+
+    def _fraction(self, n_rows):
+        """Share of held-out rows: 1/8, for few rows 60 of them up to 1/4."""
+        if self.validation_fraction != "auto":
+            return self.validation_fraction
+        return max(0.125, min(0.25, 60.0 / n_rows))
 
     def _member_count(self):
         return getattr(self, "n_members", 1)

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.callback import ScoringMonitor
 from sklearn.datasets import load_breast_cancer, load_iris, make_regression
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPRegressor
 
@@ -226,7 +227,7 @@ def test_each_member_keeps_its_own_best_epoch():
 
 
 def test_shares_of_both_kinds_are_the_best_on_held_out_rows():
-    model = FFNNRegressor(max_iter=30, n_members=4, random_state=0)
+    model = FFNNRegressor(max_iter=30, n_members=4, blend_linear=False, random_state=0)
     model.fit(X[:300], y[:300], validation_set=(X[300:], y[300:]))
     members = model._shaped(model._responses(X[300:]))
     binned, waved = members[:2], members[2:]
@@ -236,6 +237,30 @@ def test_shares_of_both_kinds_are_the_best_on_held_out_rows():
     found = model.net_.module_.shares.numpy()
     assert_allclose(found, [best / 2, best / 2, (1 - best) / 2, (1 - best) / 2], atol=1e-12)
     assert_allclose(model.predict(X[300:]), np.tensordot(found, members, 1), rtol=1e-6)
+
+
+def test_linear_members_keep_up_with_a_straight_line():
+    rng = np.random.default_rng(0)
+    rows, test = rng.normal(size=(120, 10)), rng.normal(size=(2000, 10))
+    slopes = rng.normal(size=10)
+    target = rows @ slopes + 3.0 * rng.normal(size=120)
+    truth = test @ slopes + 3.0 * rng.normal(size=2000)
+    line = LinearRegression().fit(rows, target).score(test, truth)
+    found = {
+        blend: FFNNRegressor(blend_linear=blend, random_state=0).fit(rows, target)
+        for blend in (True, False)
+    }
+    assert found[True].score(test, truth) > line - 0.02
+    assert found[True].score(test, truth) > found[False].score(test, truth)
+
+
+def test_linear_members_need_held_out_rows_and_are_no_part_of_the_spread():
+    module = short(early_stopping=False).fit(X, y).net_.module_
+    assert_array_equal(module.shares.numpy(), [0.5, 0.5, 0.0])
+    model = short().fit(X, y)
+    members = model._shaped(model._responses(X))
+    assert len(members) == 3
+    assert_allclose(model.predict(X, return_std=True)[1], members[:2].std(axis=0, ddof=1))
 
 
 @pytest.mark.parametrize(
@@ -249,7 +274,7 @@ def test_shares_of_both_kinds_are_the_best_on_held_out_rows():
     ],
 )
 def test_members_take_turns_at_bins_and_waves(settings, towers):
-    module = short(**settings).fit(X, y).net_.module_
+    module = short(blend_linear=False, **settings).fit(X, y).net_.module_
     found = [
         (tower.n_members, tower.n_seen > module.encoding.n_plain, tower.waves is not None)
         for tower in module.towers
