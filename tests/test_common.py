@@ -39,6 +39,8 @@ LEAST_CHECKS = {
     "FFNNRegressor": 59,
     "MultilinearPCA": 47,
     "PolynomialRegressor": 61,
+    "RNNClassifier": 73,
+    "RNNRegressor": 66,
     "SequencePadder": 47,
     "SequenceScaler": 47,
     "SlidingWindow": 47,

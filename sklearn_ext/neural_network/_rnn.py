@@ -162,9 +162,9 @@ _SHARED_NOTES = """\
     Channels are standardised inside. A net that walks both ways also sees each sequence
     standardised by its own mean and deviation.
 
-    Up to 64 sequences a fit takes full batches, and `sample_weight` counts repetitions exactly:
-    weight 2 is the sequence twice, weight 0 no sequence. For mini-batches this holds in
-    expectation.
+    Up to 64 sequences a fit takes full batches. Then the order of the sequences does not matter,
+    and `sample_weight` counts repetitions exactly: weight 2 is the sequence twice, weight 0 no
+    sequence. For mini-batches this holds in expectation.
 
     References
     ----------

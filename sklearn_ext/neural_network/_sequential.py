@@ -39,6 +39,12 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
     def _read_rows(self, X, *, reset):
         return validate_sequences(self, X, reset=reset, axis_order=self.axis_order)
 
+    def _weighted_rows(self, sequences, y, sample_weight, *, reset):
+        """Without weight 0; in a full batch also without repetitions, in an order of their own."""
+        data = super()._weighted_rows(sequences, y, sample_weight, reset=reset)
+        n_rows = len(data[0])
+        return _merged(*data) if self._batch_size(n_rows) == n_rows else data
+
     def _learn_inputs(self, sequences, y, weights):
         """Find centre and scale of the channels, and what the module is made of."""
         of_steps = np.repeat(weights, sequences.lengths)
@@ -220,6 +226,21 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _merged(sequences, y, weights):
+    """Make one row of equal ones, with the sum of their weights, and sort the rows.
+
+    Sums in another order differ by rounding, which training may blow up. So the fit is the same,
+    to the bit, in whatever order, and as repetitions or weights, the rows are given.
+    """
+    weights = np.ones(len(y)) if weights is None else weights
+    found = {}
+    for row, steps in enumerate(sequences.as_list()):
+        found.setdefault((steps.tobytes(), y[row].tobytes()), []).append(row)
+    groups = [found[key] for key in sorted(found)]
+    first = np.array([rows[0] for rows in groups])
+    return sequences[first], y[first], np.array([weights[rows].sum() for rows in groups])
 
 
 def _poolings(pooling):
