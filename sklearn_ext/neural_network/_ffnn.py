@@ -24,10 +24,13 @@ default="gelu"
         excepted, where MLPRegressor adds its alpha to the loss.
     batch_size : int or "auto", default="auto"
         Rows that one step sees. "auto" is all of them up to 64, else n / 40 within 64 and 512.
-    learning_rate : {{"constant", "invscaling", "cosine", "flat_cosine", "one_cycle"}}, \
-default="flat_cosine"
+    learning_rate : {{"constant", "adaptive", "invscaling", "cosine", "flat_cosine", \
+"one_cycle"}}, default="flat_cosine"
         Schedule over the whole run. "flat_cosine" is constant for one half, then falls to 0 by half
-        a cosine.
+        a cosine. "adaptive" is constant as long as the watched loss falls: each time it has not
+        done so by more than `tol` for `n_iter_no_change` epochs, the rate is divided by 5, and the
+        run ends when that happens at a rate of at most 1e-6. Unlike in MLPRegressor, it serves
+        both solvers.
     learning_rate_init : float, default=0.008
         Learning rate that the schedule starts from, > 0.
     warmup_fraction : float, default=0.03
@@ -67,8 +70,9 @@ default="flat_cosine"
         Smallest denominator of Adam, > 0.
     n_iter_no_change : int or "auto", default="auto"
         Epochs without a better mean loss after which a run ends. "auto" is 30 % of `max_iter`, at
-        least 10; where there are no validation rows, it is the training loss that counts, and
-        "auto" waits only for "constant" and "invscaling" rates.
+        least 10; for an "adaptive" rate, which falls each time, 10 % within 2 and 10. Where there
+        are no validation rows, it is the training loss that counts, and "auto" waits only for
+        "constant", "adaptive" and "invscaling" rates.
     dropout : float, default=0.1
         Probability, in [0, 1), that a hidden unit is left out of a step; members share the mask.
     n_members : int, default=8
