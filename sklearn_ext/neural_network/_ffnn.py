@@ -146,6 +146,9 @@ _SHARED_NOTES = """\
     by the interquartile range and clipped smoothly to (-3, 3) inside [3]_. A missing value is
     put at the median, and a further column tells that it was missing where `fit` saw some.
 
+    A sparse X gives what the dense table gives. It is made dense in parts only, and if its encoding
+    is too large to be kept, batch by batch; with `categorical_features` it is made dense at once.
+
     Up to 64 rows a fit takes full batches without held-out rows, and `sample_weight` counts
     repetitions exactly: weight 2 is the row twice, weight 0 no row. For mini-batches this holds in
     expectation.
@@ -280,7 +283,7 @@ class FFNNRegressor(RegressionTargets, BaseFeedForward):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Training rows.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets.
@@ -305,7 +308,7 @@ class FFNNRegressor(RegressionTargets, BaseFeedForward):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets.
@@ -425,7 +428,7 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Training rows.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels of any type, or an indicator matrix of several labels a row.
@@ -451,7 +454,7 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels.
