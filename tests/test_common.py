@@ -35,8 +35,8 @@ pytestmark = [
 
 # How many checks `check_estimator` runs at the least on each estimator.
 LEAST_CHECKS = {
-    "FFNNClassifier": 66,
-    "FFNNRegressor": 59,
+    "FFNNClassifier": 67,
+    "FFNNRegressor": 60,
     "MultilinearPCA": 47,
     "PolynomialRegressor": 61,
     "RNNClassifier": 73,

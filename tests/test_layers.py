@@ -36,6 +36,7 @@ LAYERS = (
         "linear_model._least_squares",
         "linear_model._model_choice",
         "linear_model._polynomial_kernel",
+        "neural_network._sparse_rows",
         "neural_network._tables",
         "preprocessing._multilinear",
         "preprocessing._tensors",

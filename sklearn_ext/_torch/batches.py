@@ -1,8 +1,8 @@
 """Rows of training data as tensors, and the batches of an epoch.
 
-Inputs are a tensor, a :class:`Ragged` list of sequences, or a dictionary of either; rows are the
-first axis. Everything lies on the device from the start: a batch is a slice or one gather, and
-nothing is collated row by row.
+Inputs are a tensor, a :class:`Ragged` list of sequences, a :class:`SparseTable`, or a dictionary
+of them; rows are the first axis. Everything lies on the device from the start: a batch is a slice
+or one gather, and nothing is collated row by row.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["Batch", "Ragged", "Rows", "take"]
+__all__ = ["Batch", "Ragged", "Rows", "SparseTable", "take"]
 
 Tensor = torch.Tensor
 
@@ -80,7 +80,61 @@ class Ragged:
         return Ragged(self.values.to(device), self.lengths.to(device), self.padding)
 
 
-Inputs = Any  # Tensor | Ragged | dict[str, Tensor | Ragged]
+@dataclass(frozen=True)
+class SparseTable:
+    """Table of which only some entries are stored, row by row (CSR); its batches are dense.
+
+    Attributes
+    ----------
+    values : torch.Tensor of shape (n_stored,)
+        Stored entries.
+    columns : torch.Tensor of shape (n_stored,)
+        Column of each, int64.
+    starts : torch.Tensor of shape (n_rows + 1,)
+        Position of the first entry of each row, and the number of all entries, int64.
+    n_columns : int
+        Number of columns.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ext._torch.batches import SparseTable
+    >>> values, columns, starts = torch.tensor([1.0, 2.0]), torch.tensor([2, 0]), torch.arange(3)
+    >>> table = SparseTable(values, columns, starts, n_columns=3)
+    >>> table.take(torch.tensor([1, 0, 1]))
+    tensor([[2., 0., 0.],
+            [0., 0., 1.],
+            [2., 0., 0.]])
+    """
+
+    values: Tensor
+    columns: Tensor
+    starts: Tensor
+    n_columns: int
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def take(self, index: Tensor) -> Tensor:
+        """Make the rows of `index` dense, (*index.shape, n_columns)."""
+        rows = index.reshape(-1)
+        counts = self.starts[rows + 1] - self.starts[rows]
+        # Entry i of the batch is stored at i, moved by as much as its row is.
+        moved = self.starts[rows] - (counts.cumsum(0) - counts)
+        stored = torch.repeat_interleave(moved, counts)
+        stored += torch.arange(len(stored), device=stored.device)
+        row = torch.repeat_interleave(torch.arange(len(rows), device=rows.device), counts)
+        dense = self.values.new_zeros(len(rows), self.n_columns)
+        dense[row, self.columns[stored]] = self.values[stored]
+        return dense.reshape(*index.shape, self.n_columns)
+
+    def to(self, device: torch.device) -> "SparseTable":
+        """Copy to a device."""
+        columns, starts = self.columns.to(device), self.starts.to(device)
+        return SparseTable(self.values.to(device), columns, starts, self.n_columns)
+
+
+Inputs = Any  # Tensor | Ragged | SparseTable | dict[str, Tensor | Ragged | SparseTable]
 
 
 def take(inputs: Inputs, index: Tensor) -> Any:
@@ -88,7 +142,7 @@ def take(inputs: Inputs, index: Tensor) -> Any:
 
     Parameters
     ----------
-    inputs : torch.Tensor, Ragged or dict
+    inputs : torch.Tensor, Ragged, SparseTable or dict
         Rows on the first axis.
     index : torch.Tensor of shape (n,) or (n_members, n)
         Row numbers. Two axes of it become the first two of what is returned.
@@ -100,7 +154,7 @@ def take(inputs: Inputs, index: Tensor) -> Any:
     """
     if isinstance(inputs, dict):
         return {name: take(value, index) for name, value in inputs.items()}
-    if isinstance(inputs, Ragged):
+    if isinstance(inputs, Ragged | SparseTable):
         return inputs.take(index)
     if index.ndim == 1:
         return inputs.index_select(0, index)
@@ -108,11 +162,13 @@ def take(inputs: Inputs, index: Tensor) -> Any:
 
 
 def _all_rows(inputs: Inputs) -> Any:
-    """Inputs as they lie, padded where they are ragged."""
+    """Inputs as they lie, padded where they are ragged and dense where they are sparse."""
     if isinstance(inputs, dict):
         return {name: _all_rows(value) for name, value in inputs.items()}
     if isinstance(inputs, Ragged):
         return inputs.take(torch.arange(len(inputs), device=inputs.lengths.device))
+    if isinstance(inputs, SparseTable):
+        return inputs.take(torch.arange(len(inputs), device=inputs.starts.device))
     return inputs
 
 
@@ -160,7 +216,7 @@ class Rows:
 
     Attributes
     ----------
-    inputs : torch.Tensor, Ragged or dict
+    inputs : torch.Tensor, Ragged, SparseTable or dict
         Rows on the first axis.
     targets : torch.Tensor of shape (n_rows, ...)
         Targets as the loss wants them.

@@ -2,9 +2,11 @@
 
 from math import cos, pi
 
-__all__ = ["SCHEDULES", "rate_factor"]
+__all__ = ["SCHEDULES", "UNTIMED", "rate_factor"]
 
-SCHEDULES = ("constant", "invscaling", "cosine", "flat_cosine", "one_cycle")
+SCHEDULES = ("constant", "adaptive", "invscaling", "cosine", "flat_cosine", "one_cycle")
+# Those that do not know the time once the rate has risen: only what happens moves their rate.
+UNTIMED = ("constant", "adaptive")
 
 # The shape of torch.optim.lr_scheduler.OneCycleLR: start, length of the rise, end.
 CYCLE_START, CYCLE_RISE, CYCLE_END = 1 / 25, 0.3, 1e-4
@@ -24,8 +26,9 @@ def rate_factor(
 
     Parameters
     ----------
-    schedule : {"constant", "invscaling", "cosine", "flat_cosine", "one_cycle"}
-        Name.
+    schedule : {"constant", "adaptive", "invscaling", "cosine", "flat_cosine", "one_cycle"}
+        Name. "adaptive" is constant here; it is lowered by what happens, see
+        :meth:`sklearn_ext._torch.training.GradientSteps.lower_rates`.
     step : int
         Number of steps before this one.
     n_steps : int

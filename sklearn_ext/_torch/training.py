@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from sklearn_ext._torch.batches import Batch, Rows
-from sklearn_ext._torch.schedules import rate_factor
+from sklearn_ext._torch.schedules import UNTIMED, rate_factor
 
 __all__ = [
     "BestWeights",
@@ -24,6 +24,9 @@ __all__ = [
 ]
 
 Tensor = torch.Tensor
+
+# What an "adaptive" rate is divided by, and what it is not lowered any more from.
+RATE_DIVISOR, LOWEST_RATE = 5.0, 1e-6
 
 
 def weighted_mean(losses: Tensor, weights: Tensor | None) -> Tensor:
@@ -145,6 +148,7 @@ class GradientSteps:
         self.rates = self.rates or [group["lr"] for group in self.optimizer.param_groups]
         self._trained = [p for p in self.optimizer.parameters if p.requires_grad]
         self._all_trained = len(self._trained) == len(self.optimizer.parameters)
+        self._steady = self.schedule in UNTIMED and not self.warmup
 
     def step(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Move the parameters by one batch; the loss (a scalar) and the raw outputs."""
@@ -165,13 +169,26 @@ class GradientSteps:
         ]
 
     def _set_rates(self) -> None:
-        if self.schedule == "constant" and not self.warmup:
+        if self._steady:
             return  # somebody else may steer the rates
         factor = rate_factor(
             self.schedule, self.n_taken, self.n_steps, warmup=self.warmup, power_t=self.power_t
         )
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
+        self._steady = self.schedule in UNTIMED and factor == 1.0
+
+    def lower_rates(self) -> bool:
+        """Divide "adaptive" rates by 5; tell whether that was done.
+
+        Rates of 1e-6 or less, and those of other schedules, stay as they are.
+        """
+        if self.schedule != "adaptive" or max(self.rates) <= LOWEST_RATE:
+            return False
+        self.rates = [rate / RATE_DIVISOR for rate in self.rates]
+        for group in self.optimizer.param_groups:
+            group["lr"] /= RATE_DIVISOR
+        return True
 
     def _gradients(self, batch: Batch) -> tuple[Tensor, list[Tensor], Tensor]:
         """Loss, gradients and raw outputs, summed over the slices of a batch."""

@@ -24,10 +24,13 @@ default="gelu"
         excepted, where MLPRegressor adds its alpha to the loss.
     batch_size : int or "auto", default="auto"
         Rows that one step sees. "auto" is all of them up to 64, else n / 40 within 64 and 512.
-    learning_rate : {{"constant", "invscaling", "cosine", "flat_cosine", "one_cycle"}}, \
-default="flat_cosine"
+    learning_rate : {{"constant", "adaptive", "invscaling", "cosine", "flat_cosine", \
+"one_cycle"}}, default="flat_cosine"
         Schedule over the whole run. "flat_cosine" is constant for one half, then falls to 0 by half
-        a cosine.
+        a cosine. "adaptive" is constant as long as the watched loss falls: each time it has not
+        done so by more than `tol` for `n_iter_no_change` epochs, the rate is divided by 5, and the
+        run ends when that happens at a rate of at most 1e-6. Unlike in MLPRegressor, it serves
+        both solvers.
     learning_rate_init : float, default=0.008
         Learning rate that the schedule starts from, > 0.
     warmup_fraction : float, default=0.03
@@ -68,8 +71,9 @@ default="flat_cosine"
         Smallest denominator of Adam, > 0.
     n_iter_no_change : int or "auto", default="auto"
         Epochs without a better mean loss after which a run ends. "auto" is 30 % of `max_iter`, at
-        least 10; where there are no validation rows, it is the training loss that counts, and
-        "auto" waits only for "constant" and "invscaling" rates.
+        least 10; for an "adaptive" rate, which falls each time, 10 % within 2 and 10. Where there
+        are no validation rows, it is the training loss that counts, and "auto" waits only for
+        "constant", "adaptive" and "invscaling" rates.
     dropout : float, default=0.1
         Probability, in [0, 1), that a hidden unit is left out of a step; members share the mask.
     n_members : int, default=8
@@ -145,6 +149,9 @@ _SHARED_NOTES = """\
     Numeric columns of any scale can be given as they are: they are centred at the median, divided
     by the interquartile range and clipped smoothly to (-3, 3) inside [3]_. A missing value is
     put at the median, and a further column tells that it was missing where `fit` saw some.
+
+    A sparse X gives what the dense table gives. It is made dense in parts only, and if its encoding
+    is too large to be kept, batch by batch; with `categorical_features` it is made dense at once.
 
     Up to 64 rows a fit takes full batches without held-out rows, and `sample_weight` counts
     repetitions exactly: weight 2 is the row twice, weight 0 no row. For mini-batches this holds in
@@ -281,7 +288,7 @@ class FFNNRegressor(RegressionTargets, BaseFeedForward):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Training rows.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets.
@@ -306,7 +313,7 @@ class FFNNRegressor(RegressionTargets, BaseFeedForward):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets.
@@ -427,7 +434,7 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Training rows.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels of any type, or an indicator matrix of several labels a row.
@@ -453,7 +460,7 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n_samples, n_features)
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels.

@@ -31,7 +31,8 @@ class Run:
     batch_size : int
         Rows a step.
     patience : int or None
-        Epochs without a better loss after which the run ends; None never ends it early.
+        Epochs without a better loss after which the run ends or "adaptive" rates fall; None waits
+        for ever.
     best : BestWeights
         Watches the validation loss, or the training loss where there are no validation rows.
     shuffle : bool
@@ -59,6 +60,13 @@ class Run:
     datasets: tuple = (None, None)
     rows_at_once: int = 4096
     interrupted: bool = False
+
+    def is_over(self):
+        """Tell whether the loss has not fallen for too long; "adaptive" rates are lowered first."""
+        if self.patience is None or self.best.n_without < self.patience:
+            return False
+        self.best.n_without = 0
+        return not self.steps.lower_rates()
 
 
 class Net(skorch.NeuralNet):
@@ -98,7 +106,7 @@ class Net(skorch.NeuralNet):
         run.best.look(watched, len(self.history))
         self.notify("on_epoch_end", dataset_train=train_set, dataset_valid=valid_set)
         stop = run.on_epoch is not None and run.on_epoch(len(self.history))
-        return stop or (run.patience is not None and run.best.n_without >= run.patience)
+        return stop or run.is_over()
 
     def _train_epoch(self, run):
         """Take the steps of an epoch; its mean loss, read from the device once."""

@@ -191,6 +191,8 @@ class TrainingPlan:
         """Epochs to wait; without validation rows "auto" waits only where the rate stays."""
         if self.n_iter_no_change != "auto":
             return self.n_iter_no_change
+        if self.learning_rate == "adaptive":  # has to fall several times within a run
+            return min(10, max(2, ceil(0.1 * epochs)))
         if watched is None and self.learning_rate not in ("constant", "invscaling"):
             return None
         return max(10, ceil(0.3 * epochs))

@@ -51,10 +51,11 @@ default=("mean", "max", "attention")
     batch_size : int or "auto", default="auto"
         Sequences that one step sees. "auto" is all of them up to 64, else n / 8 within 8 and 64.
         A batch is made of sequences of about the same length.
-    learning_rate : {{"constant", "invscaling", "cosine", "flat_cosine", "one_cycle"}}, \
-default="one_cycle"
+    learning_rate : {{"constant", "adaptive", "invscaling", "cosine", "flat_cosine", \
+"one_cycle"}}, default="one_cycle"
         Schedule over the whole run. "one_cycle" rises by half a cosine for 30 % of it and falls by
-        another.
+        another. "adaptive" is divided by 5 each time the watched loss has not fallen by more than
+        `tol` for `n_iter_no_change` epochs; the run ends when that happens at 1e-6 or less.
     learning_rate_init : float, default=0.002
         Largest learning rate, > 0.
     warmup_fraction : float, default=0.0
@@ -95,8 +96,8 @@ default="one_cycle"
         Smallest denominator of Adam, > 0.
     n_iter_no_change : int or "auto", default="auto"
         Epochs without a better loss after which a run ends. "auto" is 15 % of `max_iter`, at least
-        10. Without held-out sequences only "constant" and "invscaling" runs end early, by the
-        training loss.
+        10; for an "adaptive" rate 10 % within 2 and 10. Without held-out sequences only
+        "constant", "adaptive" and "invscaling" runs end early, by the training loss.
     dropout : float, default=0.2
         Probability, in [0, 1), that a pooled value, or between recurrent layers a unit at all steps
         of a sequence, is left out of a step.

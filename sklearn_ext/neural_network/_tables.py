@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
+from scipy.sparse import issparse
 
 __all__ = ["fit_encoding", "weighted_quantiles"]
 
@@ -54,8 +55,9 @@ def fit_encoding(X, categorical, weights, n_bins):
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        Raw columns; categories are codes. NaN is a missing value.
+    X : ndarray or sparse array of shape (n_samples, n_features)
+        Raw columns; categories are codes. NaN is a missing value. A sparse table has no duplicate
+        entries.
     categorical : ndarray of shape (n_features,), bool
         Which columns hold codes.
     weights : ndarray of shape (n_samples,)
@@ -69,25 +71,28 @@ def fit_encoding(X, categorical, weights, n_bins):
     encoding : dict of ndarray
         Buffers of :class:`sklearn_ext._torch.encoding.TableEncoding`.
     """
-    center, scale, bins = [], [], []
+    center, scale, bins, missing = [], [], [], []
+    read = _column_reader(X, weights)
     numeric = np.flatnonzero(~categorical)
     n_bins = _bins_a_column(n_bins, len(numeric), weights.sum())
     for column in numeric:
-        found = _numeric_column(X[:, column], weights, n_bins)
+        values, of_values = read(column)
+        if np.isnan(values).any():
+            missing.append(column)
+        found = _numeric_column(values, of_values, n_bins)
         center.append(found[0])
         scale.append(found[1])
         bins += [(column, left, right - left) for left, right in found[2]]
-    missing = numeric[np.isnan(X[:, numeric]).any(axis=0)]
     bins = np.array(bins, dtype=np.float64).reshape(-1, 3)
     return {
         "numeric": numeric,
-        "missing": missing,
+        "missing": np.array(missing, dtype=np.int64),
         "center": np.array(center, dtype=np.float64),
         "scale": np.array(scale, dtype=np.float64),
         "bin_column": bins[:, 0].astype(np.int64),
         "bin_left": bins[:, 1].copy(),
         "bin_width": bins[:, 2].copy(),
-        **_categories(X, np.flatnonzero(categorical)),
+        **_categories(read, np.flatnonzero(categorical)),
     }
 
 
@@ -99,11 +104,29 @@ def _bins_a_column(n_bins, n_columns, weight):
     return n_bins if n_bins >= 2 else 0
 
 
-def _categories(X, columns):
+def _column_reader(X, weights):
+    """Function from a column to its values and weights; zeros that are not stored count as one."""
+    if not issparse(X):
+        return lambda column: (X[:, column], weights)
+    X, total = X.tocsc(), weights.sum()
+
+    def read(column):
+        stored = slice(X.indptr[column], X.indptr[column + 1])
+        values, of_values = X.data[stored], weights[X.indices[stored]]
+        if len(values) == X.shape[0]:
+            return values, of_values
+        rest = max(total - of_values.sum(), np.finfo(np.float64).tiny)
+        return np.append(values, X.dtype.type(0)), np.append(of_values, rest)
+
+    return read
+
+
+def _categories(read, columns):
     """One-hot columns for few categories, rows in a table of embeddings for many."""
     hot, embedded = [], []
     for column in columns:
-        codes = np.unique(X[:, column][~np.isnan(X[:, column])])
+        values, _ = read(column)
+        codes = np.unique(values[~np.isnan(values)])
         if len(codes) > MOST_HOT:
             embedded.append((column, int(codes[-1]) + 2))  # one more for unknown categories
         else:

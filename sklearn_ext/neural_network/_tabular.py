@@ -3,6 +3,7 @@
 from numbers import Integral
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils import check_array
 
 from sklearn_ext._validation import (
@@ -12,11 +13,13 @@ from sklearn_ext._validation import (
     validate_data,
 )
 from sklearn_ext.neural_network._base import BaseNet
+from sklearn_ext.neural_network._sparse_rows import SparseRows
 from sklearn_ext.neural_network._tables import fit_encoding
 
 __all__ = ["BaseFeedForward"]
 
 ENCODED_AT_ONCE = 100_000_000  # numbers; larger tables are encoded batch by batch
+PREDICTED_AT_ONCE = 2**22  # numbers before their encoding, in up to 4096 rows
 # What "auto" gives each numeric column, unless all of them would have more than this together.
 AUTO_FREQUENCIES, MOST_AUTO_WAVES = 16, 2048
 
@@ -37,16 +40,16 @@ class BaseFeedForward(BaseNet):
     }
 
     def _read_rows(self, X, *, reset):
-        """Validate X and code its categories; a float array with NaN for what is missing."""
+        """Validate X and code its categories; floats with NaN for what is missing."""
         if reset:
             self._categorical = None
             if self.categorical_features is not None:
                 self._categorical = _check_categorical_features(X, self.categorical_features)
         if self._categorical is None:
-            return validate_data(
-                self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
-            )
-        return self._coded(X, reset)
+            kinds = {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
+            X = validate_data(self, X, reset=reset, ensure_all_finite="allow-nan", **kinds)
+            return SparseRows(X) if issparse(X) else X
+        return self._coded(X.toarray() if issparse(X) else X, reset)
 
     def _coded(self, X, reset):
         """Put codes in the place of categories."""
@@ -69,7 +72,8 @@ class BaseFeedForward(BaseNet):
         categorical = self._categorical
         if categorical is None:
             categorical = np.zeros(table.shape[1], dtype=bool)
-        self._encoding = fit_encoding(table, categorical, weights, self.n_bins)
+        columns = table.table if isinstance(table, SparseRows) else table
+        self._encoding = fit_encoding(columns, categorical, weights, self.n_bins)
         self.n_layers_ = len(_widths(self.hidden_layer_sizes)) + 2
 
     def _build_module(self, generator):
@@ -121,19 +125,37 @@ class BaseFeedForward(BaseNet):
         # One decision for all: the function has to suit the inputs of each.
         longest = max(len(table) for table in tables)
         encoded = longest * module.encoding.n_outputs <= ENCODED_AT_ONCE
-        inputs = [torch.from_numpy(np.array(table)).to(device) for table in tables]
         if not encoded:
-            return inputs, _encoding_forward(module)
-        inputs = [
-            torch.cat([module.encode(part).to(dtype) for part in X.split(self._rows_at_once(X))])
-            for X in inputs
-        ]
-        return inputs, module.members
+            return [_as_inputs(table).to(device) for table in tables], _encoding_forward(module)
+
+        def encode(table):
+            parts = [table[part] for part in self._prediction_parts(table)]
+            raw = (self._prediction_inputs(part, device) for part in parts)
+            return torch.cat([module.encode(part).to(dtype) for part in raw])
+
+        return [encode(table) for table in tables], module.members
+
+    def _rows_at_once(self, table):
+        return max(1, min(super()._rows_at_once(table), PREDICTED_AT_ONCE // table.shape[1]))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        tags.input_tags.allow_nan = tags.input_tags.sparse = True
         return tags
+
+
+def _as_inputs(table):
+    """Make tensors of a table; a sparse one stays sparse."""
+    import torch
+
+    from sklearn_ext._torch.batches import SparseTable
+
+    if not isinstance(table, SparseRows):
+        return torch.from_numpy(np.array(table))
+    stored = table.table
+    parts = (stored.data, stored.indices, stored.indptr)
+    values, columns, starts = (torch.from_numpy(np.array(part)) for part in parts)
+    return SparseTable(values, columns.long(), starts.long(), stored.shape[1])
 
 
 def _encoding_forward(module):
