@@ -108,6 +108,8 @@ class BaseNet(TrainingPlan, CallbackSupportMixin, BaseEstimator):
             module, whole = self.net_.module_, run.batch_size >= len(rows)
             with dropout_from(generator, module, shared_by_rows=whole):
                 self.net_.partial_fit(run, None, epochs=epochs)
+            if not self.net_.history:  # interrupted before there is anything to keep
+                raise KeyboardInterrupt
             if run.valid is not None or run.interrupted:
                 run.best.restore()
                 self._weigh_members(run)

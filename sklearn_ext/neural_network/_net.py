@@ -61,6 +61,11 @@ class Run:
     rows_at_once: int = 4096
     interrupted: bool = False
 
+    def knows(self, row):
+        """Tell whether a row of the history is that of a complete epoch."""
+        last = "train_loss" if self.valid is None or self.score is None else "valid_score"
+        return last in row
+
     def is_over(self):
         """Tell whether the loss has not fallen for too long; "adaptive" rates are lowered first."""
         if self.patience is None or self.best.n_without < self.patience:
@@ -89,6 +94,8 @@ class Net(skorch.NeuralNet):
                     break
         except KeyboardInterrupt:
             X.interrupted = True
+            if self.history and not X.knows(self.history[-1]):
+                del self.history[-1]
         self.module_.train(False)
         return self
 
