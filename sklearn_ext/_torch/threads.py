@@ -15,6 +15,7 @@ __all__ = ["one_thread"]
 
 _lock = threading.Lock()
 _active: list[int] = []  # one entry a running block: the count outside of it
+_here = threading.local()  # whether the calling thread is inside a block
 
 
 @contextmanager
@@ -23,7 +24,8 @@ def one_thread() -> Iterator[None]:
 
     torch keeps a count for every thread, and one more that new threads start from. A thread whose
     first use of torch falls inside another thread's block would read 1 and put that back, so the
-    count outside is the one that the first of the running blocks found.
+    count outside is the one that the first of the running blocks found. A block inside another one
+    of the same thread, as where a callback predicts, changes nothing.
 
     Examples
     --------
@@ -36,13 +38,18 @@ def one_thread() -> Iterator[None]:
     >>> torch.get_num_threads() == before
     True
     """
+    if getattr(_here, "is_limited", False):
+        yield
+        return
     with _lock:
         outside = _active[0] if _active else torch.get_num_threads()
         _active.append(outside)
         torch.set_num_threads(1)
+    _here.is_limited = True
     try:
         yield
     finally:
+        _here.is_limited = False
         with _lock:
             _active.pop()
             torch.set_num_threads(outside)

@@ -36,6 +36,7 @@ class BaseNet(TrainingPlan, CallbackSupportMixin, BaseEstimator):
 
     - ``_read_target(y, reset=)``, ``_learn_target(y, weights)`` and ``_encode_target(y)`` validate,
       learn from and encode y; ``_row_weights(y, weights)`` gives the weights of rows or None.
+    - ``_plain_target(y)`` and ``_plain_prediction(responses)`` give what callbacks compare.
     - ``_build_loss()`` makes the loss, ``_validation_score(raw, rows)`` the score of an epoch.
     - ``_strata(y)`` gives the labels that every fold needs its share of, or None.
     """
@@ -108,6 +109,8 @@ class BaseNet(TrainingPlan, CallbackSupportMixin, BaseEstimator):
             module, whole = self.net_.module_, run.batch_size >= len(rows)
             with dropout_from(generator, module, shared_by_rows=whole):
                 self.net_.partial_fit(run, None, epochs=epochs)
+            if not self.net_.history:  # interrupted before there is anything to keep
+                raise KeyboardInterrupt
             if run.valid is not None or run.interrupted:
                 run.best.restore()
                 self._weigh_members(run)
@@ -208,6 +211,8 @@ class BaseNet(TrainingPlan, CallbackSupportMixin, BaseEstimator):
             for part in self._prediction_parts(rows):
                 inputs = self._prediction_inputs(rows[part], device)
                 raw = net.module_(inputs).transpose(0, 1)
+                # In the middle of a run weights may be single: probabilities have to sum to 1.
+                raw = raw.double() if rows.dtype == np.float64 else raw
                 response = net.criterion_.response(raw).cpu().numpy()
                 if found is None:
                     shape = len(response), len(rows), *response.shape[2:]

@@ -41,9 +41,22 @@ class ClassificationTargets(ClassifierMixin):
         return self._labels(self.predict_proba(X))
 
     def _labels(self, probability):
+        codes = self._codes(probability)
+        return codes if self._kind == "multilabel" else self.classes_[codes]
+
+    def _codes(self, probability):
+        """Positions of the labels in `classes_`, or the indicator matrix."""
         if self._kind == "multilabel":
             return (probability > 0.5).astype(np.int64)
-        return self.classes_[probability.argmax(axis=1)]
+        return probability.argmax(axis=1)
+
+    def _plain_prediction(self, responses):
+        """Predict in the form of `_plain_target`."""
+        return self._codes(self._probability(responses))
+
+    def _plain_target(self, y):
+        """Labels as numbers, which tensors can hold."""
+        return y.astype(np.int64)
 
     def predict_proba(self, X):
         """Predict probabilities.

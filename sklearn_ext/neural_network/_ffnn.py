@@ -110,7 +110,15 @@ default="gelu"
     compile : bool, default=False
         Whether to compile the module by torch.compile.
     callbacks : list or None, default=None
-        Callbacks of skorch. Those of scikit-learn are given to `set_callbacks`.
+        Callbacks of skorch, such as EarlyStopping, EpochScoring and your own; those of scikit-learn
+        are given to `set_callbacks`. ``net.history`` holds "train_loss" and, where there are
+        validation rows, "valid_loss" and "valid_score" of each epoch. ``dataset_valid`` holds the
+        rows of `validation_set`, or else those that any member holds out; with `n_members` > 2,
+        other members are trained on them. ``net.predict`` and ``net.predict_proba`` predict such
+        rows as the estimator would; class labels are positions in `classes_`. Rates in
+        ``net.optimizer_.param_groups`` may be changed where `learning_rate` is "constant" or
+        "adaptive", once the warm-up is over. LRScheduler needs an optimizer of torch.optim and does
+        not work; single batches are those of training only.
 """
 
 _SHARED_ATTRIBUTES = """\

@@ -1,11 +1,11 @@
 """The one skorch net under every estimator: skorch's callbacks and history, a faster epoch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import skorch
 import torch
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 from skorch.dataset import Dataset
 
 from sklearn_ext._torch.batches import Rows
@@ -43,6 +43,8 @@ class Run:
         Called with the number of epochs so far behind each of them; a true value ends the run.
     datasets : tuple
         Training and validation data as skorch's callbacks see them.
+    predictors : dict
+        Functions from rows of these data to predictions, by the method of the net that calls them.
     rows_at_once : int
         Validation rows that are looked at in one go.
     """
@@ -58,8 +60,14 @@ class Run:
     score: Any = None
     on_epoch: Any = None
     datasets: tuple = (None, None)
+    predictors: dict = field(default_factory=dict)
     rows_at_once: int = 4096
     interrupted: bool = False
+
+    def knows(self, row):
+        """Tell whether a row of the history is that of a complete epoch."""
+        last = "train_loss" if self.valid is None or self.score is None else "valid_score"
+        return last in row
 
     def is_over(self):
         """Tell whether the loss has not fallen for too long; "adaptive" rates are lowered first."""
@@ -75,6 +83,8 @@ class Net(skorch.NeuralNet):
     ``fit`` and ``partial_fit`` with arrays are skorch's own.
     """
 
+    _run = None  # the run under way
+
     @property
     def _default_callbacks(self):
         return []
@@ -83,14 +93,37 @@ class Net(skorch.NeuralNet):
         """Train; the rows of a `Run` take the fast way."""
         if not isinstance(X, Run):
             return super().fit_loop(X, y=y, epochs=epochs, **fit_params)
+        self._run = X
         try:
             for _ in range(self.max_epochs if epochs is None else epochs):
                 if self._run_epoch(X):
                     break
         except KeyboardInterrupt:
-            X.interrupted = True
+            X.interrupted = not _stopped_early(self.callbacks_)
+            if self.history and not X.knows(self.history[-1]):
+                del self.history[-1]
+        finally:
+            self._run = None
         self.module_.train(False)
         return self
+
+    def predict(self, X):
+        """Predict; in the middle of a run as the estimator would, for callbacks."""
+        return super().predict(X) if self._run is None else self._predicted("predict", X)
+
+    def predict_proba(self, X):
+        """Predict probabilities as `predict` predicts."""
+        if self._run is None:
+            return super().predict_proba(X)
+        return self._predicted("predict_proba", X)
+
+    def _predicted(self, method, X):
+        training = self.module_.training
+        self.module_.train(False)
+        try:
+            return self._run.predictors[method](X.X if isinstance(X, Dataset) else X)
+        finally:
+            self.module_.train(training)
 
     def _run_epoch(self, run):
         """Train for one epoch; tell whether the run is over."""
@@ -157,6 +190,14 @@ class Net(skorch.NeuralNet):
         )
 
 
+def _stopped_early(callbacks):
+    """Tell whether skorch's EarlyStopping ended the run: it does so by a KeyboardInterrupt."""
+    return any(
+        isinstance(callback, EarlyStopping) and callback.misses_ >= callback.patience
+        for _, callback in callbacks
+    )
+
+
 def _divergence(loss, steps, epoch):
     return ValueError(
         f"The training loss became {loss} in epoch {epoch} with learning_rate_init="
@@ -201,12 +242,41 @@ def wrapped_module(module, loss, device, **settings):
         criterion=loss,
         optimizer=_no_optimizer,
         train_split=None,
+        use_caching=False,  # validation rows do not come in batches of skorch's
         device=str(device),
         verbose=0,
         **settings,
     ).initialize()
 
 
-def as_datasets(callbacks, rows, y):
-    """Training and validation data as skorch's callbacks see it, where there are any."""
-    return (Dataset(rows, y), None) if callbacks else (None, None)
+def as_datasets(callbacks, data, valid, folds):
+    """Training and validation data as skorch's callbacks see it, where there are any.
+
+    Parameters
+    ----------
+    callbacks : list or None
+        Callbacks.
+    data : tuple of (rows, y)
+        Training rows, those that are held out included.
+    valid : tuple of (rows, y) or None
+        The user's own validation rows.
+    folds : tuple of (seen, held_out) or None
+        Row numbers, (n_members, n), that members are trained on and hold out.
+
+    Returns
+    -------
+    train, valid : skorch.dataset.Dataset or None
+        Rows that some member is trained on, and rows that some member holds out.
+    """
+    if not callbacks:
+        return None, None
+    if folds is None:
+        return Dataset(*data), None if valid is None else Dataset(*valid)
+    return tuple(Dataset(*(part[_mask(rows, len(part))] for part in data)) for rows in folds)
+
+
+def _mask(rows, n_rows):
+    """Mark the rows of any member."""
+    mask = torch.zeros(n_rows, dtype=torch.bool)
+    mask[rows.flatten().cpu()] = True
+    return mask.numpy()

@@ -85,10 +85,24 @@ class TrainingPlan:
             self._best_weights(watched),
             self.shuffle,
             score=self._validation_score,
-            datasets=as_datasets(self.callbacks, rows, y),
+            datasets=as_datasets(self.callbacks, *self._callback_data(data, valid), folds),
+            predictors=self._callback_predictors(),
             rows_at_once=max(batch_size, self._rows_at_once(rows)),
         )
         return run, epochs
+
+    def _callback_data(self, data, valid):
+        """Rows and targets of both, in the form that callbacks see."""
+        return [part and (part[0], self._plain_target(part[1])) for part in (data, valid)]
+
+    def _callback_predictors(self):
+        """Predictions of such rows by the net as it is, in the form of these targets."""
+
+        def by(plain):
+            return lambda rows: plain(self._member_responses(rows))
+
+        plain = self._plain_prediction
+        return {"predict": by(plain), "predict_proba": by(getattr(self, "_probability", plain))}
 
     def _best_weights(self, watched):
         """Watch each member's loss where there are validation rows, else the mean."""

@@ -101,6 +101,14 @@ class RegressionTargets(RegressorMixin):
             values = values[..., 0]
         return values[:, :, 0] if self._single_target else values
 
+    def _plain_prediction(self, responses):
+        """Predict in the form of `_plain_target`."""
+        return self._member_mean(self._shaped(responses))
+
+    def _plain_target(self, y):
+        """Targets in the form that the user gave."""
+        return y[:, 0] if self._single_target else y
+
     def _read_target(self, y, *, reset):
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
         if y.ndim > 2:
