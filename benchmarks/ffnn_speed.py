@@ -3,7 +3,7 @@
 Measured: seconds of an epoch and of predictions for the same plain architecture (20-128-128-1,
 ReLU, batch 200, float32, one member, no encoding beyond the scale) against ``MLPRegressor``,
 medians of alternating repeats; seconds of ``check_estimator`` and of 100 rows with
-defaults; seconds of an epoch for growing tables. Aims: 0.8, 1.0, 15 s, 0.5 s.
+defaults; seconds and memory of an epoch for growing tables. Aims: 0.8, 1.0, 15 s, 0.5 s.
 
 Last run: 2026-11-23, 2 cores AMD EPYC, one thread, another process running: epoch 0.96, prediction
 1.12, check_estimator 12.9 s (regressor), 100 rows 0.49 s.
@@ -14,7 +14,15 @@ import warnings
 
 import numpy as np
 import torch
-from _measure import argument_parser, limit_threads, median_times, print_heading
+from _measure import (
+    argument_parser,
+    in_new_process,
+    limit_threads,
+    median_times,
+    peak_memory,
+    print_heading,
+    timed,
+)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.estimator_checks import check_estimator
@@ -38,7 +46,7 @@ def plain_models():
         "random_state": 0,
         "early_stopping": False,
     }
-    ours = FFNNRegressor((128, 128), n_members=1, n_bins=0, dropout=0.0, **shared)
+    ours = FFNNRegressor((128, 128), n_members=1, n_bins=0, n_frequencies=0, dropout=0.0, **shared)
     return ours, MLPRegressor(hidden_layer_sizes=(128, 128), **shared)
 
 
@@ -72,16 +80,27 @@ def small_data():
     print(flush=True)
 
 
+def one_epoch(n_rows, n_columns):
+    """Seconds of one epoch, set-up included, and peak MiB above the data."""
+    X, y = table(n_rows, n_columns)
+    settings = {"max_iter": 1, "early_stopping": False, "random_state": 0}
+    FFNNRegressor(**settings).fit(X[:1000], y[:1000])
+    before = peak_memory()
+    seconds, _ = timed(lambda: FFNNRegressor(**settings).fit(X, y))
+    return seconds, peak_memory() - before
+
+
 def growth(args):
+    print("| rows x columns | seconds of an epoch | seconds a million rows | MiB above the data |")
+    print("| --- | --- | --- | --- |")
     for n_columns in (10, 100, 1000):
         for n_rows in (10_000, 100_000) if args.quick else (10_000, 100_000, 1_000_000):
             if n_rows * n_columns > 1e8:
-                continue
-            X, y = table(n_rows, n_columns)
-            start = time.perf_counter()
-            FFNNRegressor(max_iter=1, early_stopping=False, random_state=0).fit(X, y)
-            seconds = time.perf_counter() - start
-            print(f"{n_rows:>9,} x {n_columns:>5,}: {seconds:7.2f} s for one epoch", flush=True)
+                continue  # 4 GB of data
+            seconds, memory = in_new_process(one_epoch, n_rows, n_columns, threads=args.threads)
+            rate = seconds / n_rows * 1e6
+            row = f"{n_rows:,} x {n_columns:,} | {seconds:.2f} | {rate:.0f} | {memory:.0f}"
+            print(f"| {row} |", flush=True)
 
 
 def main():

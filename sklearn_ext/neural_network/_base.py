@@ -24,7 +24,8 @@ class BaseNet(TrainingPlan, CallbackSupportMixin, BaseEstimator):
       indexing by a slice or a mask.
     - ``_learn_inputs(rows, y, weights)`` sets what the module needs to know of training rows;
       weights are positive.
-    - ``_build_module(generator)`` makes the module from these attributes. It maps what
+    - ``_build_module(generator)`` makes the module from these attributes and from
+      ``_watches_rows``, which tells whether a run watches validation rows. It maps what
       ``_prediction_inputs`` gives to raw outputs of shape (n_samples, n_members, n_outputs).
     - ``_training_inputs(rows, device, dtype)`` turns a list of rows (training rows and, where
       there are some, validation rows) into the inputs of :class:`sklearn_ext._torch.batches.Rows`,
@@ -65,6 +66,8 @@ class BaseNet(TrainingPlan, CallbackSupportMixin, BaseEstimator):
             self._learn_inputs(rows, y, ones)
             self._learn_target(y, ones)
         valid = self._read_validation(validation_set)
+        if not going_on:
+            self._watches_rows = valid is not None or self._holds_out(len(rows), partial)
         self._train(context, X, data, valid, partial=partial, going_on=going_on)
 
     def _weighted_rows(self, rows, y, sample_weight, *, reset):

@@ -90,7 +90,7 @@ default="gelu"
         0 for none. "auto" is 16, and 0 for more than 128 numeric columns.
     blend_linear : bool, default=True
         Whether linear models are trained beside two or more members, for a share in the average
-        that the held-out rows decide on; without held-out rows it is 0.
+        that the held-out rows decide on. Without held-out rows there are none.
     categorical_features : array-like, "from_dtype" or None, default="from_dtype"
         Columns with categories: a mask, positions or names; "from_dtype" takes those of a
         categorical dtype. Each category has weights of its own; in a column of more than 32
@@ -456,7 +456,7 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
         self : FFNNClassifier
             The fitted estimator.
         """
-        self._known_classes = None
+        vars(self).pop("_known_classes", None)  # those of an earlier partial_fit
         return self._fit_rows(X, y, sample_weight, validation_set)
 
     @with_callbacks

@@ -68,7 +68,7 @@ class TrainingPlan:
         device = torch.device(net.device)
         dtype = self._training_dtype(rows.dtype, n_rows, batch_size, device)
         set_dtype(net.module_, net.optimizer_, dtype)
-        holds_out = valid is None and not partial and self._stops_early(n_rows)
+        holds_out = valid is None and self._holds_out(n_rows, partial)
         folds = self._folds(y, generator) if holds_out else None
         train, watched, forward = self._rows_of_run(data, valid, folds, device, dtype)
         steps_an_epoch = ceil(len(train) / batch_size)
@@ -195,6 +195,10 @@ class TrainingPlan:
         if n_rows <= FULL_BATCH_ROWS:
             return 60
         return min(64, max(10, ceil(1160.0 / n_rows ** (1.0 / 3.0))))
+
+    def _holds_out(self, n_rows, partial):
+        """Whether a run without validation rows of the user's holds some out."""
+        return not partial and self._stops_early(n_rows)
 
     def _stops_early(self, n_rows):
         if self.early_stopping == "auto":

@@ -95,7 +95,7 @@ default=("mean", "max", "attention")
     epsilon : float, default=1e-8
         Smallest denominator of Adam, > 0.
     n_iter_no_change : int or "auto", default="auto"
-        Epochs without a better loss after which a run ends. "auto" is 15 % of `max_iter`, at least
+        Epochs without a better loss after which a run ends. "auto" is 30 % of `max_iter`, at least
         10; for an "adaptive" rate 10 % within 2 and 10. Without held-out sequences only
         "constant", "adaptive" and "invscaling" runs end early, by the training loss.
     dropout : float, default=0.2
@@ -466,7 +466,7 @@ class RNNClassifier(ClassificationTargets, BaseRecurrent):
         self : RNNClassifier
             The fitted estimator.
         """
-        self._known_classes = None
+        vars(self).pop("_known_classes", None)  # those of an earlier partial_fit
         return self._fit_rows(X, y, sample_weight, validation_set)
 
     @with_callbacks

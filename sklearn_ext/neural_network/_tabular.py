@@ -88,7 +88,7 @@ class BaseFeedForward(BaseNet):
             dropout=self.dropout,
             n_members=self.n_members,
             n_frequencies=self._waves_a_column(),
-            blend_linear=self.blend_linear,
+            blend_linear=self.blend_linear and self._watches_rows,  # or nothing gives a share
             generator=generator,
         )
 
