@@ -466,7 +466,7 @@ class RNNClassifier(ClassificationTargets, BaseRecurrent):
         self : RNNClassifier
             The fitted estimator.
         """
-        self._known_classes = None
+        vars(self).pop("_known_classes", None)  # those of a partial_fit before
         return self._fit_rows(X, y, sample_weight, validation_set)
 
     @with_callbacks
