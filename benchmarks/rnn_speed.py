@@ -3,7 +3,7 @@
 Measured: seconds of an epoch of ``RNNClassifier(cell="lstm")`` without convolutions against a loop
 written by hand for the same net and batches (aim 1.2); forward and backward of the minGRU at batch
 32 and width 64 against ``nn.LSTM`` (T = 400, aim 0.30) and ``nn.GRU`` (T = 1000, aim a fifth); an
-epoch over sequences of 6 to 88 steps in buckets against padding to the longest (aim a third), with
+epoch over sequences of 8 to 400 steps in buckets against padding to the longest (aim a third), with
 the share of padded steps. Medians of alternating repeats. Run on a quiet machine.
 """
 
@@ -111,7 +111,7 @@ def padded_share(lengths):
 
 def compare_buckets(args):
     rng = np.random.default_rng(0)
-    lengths = np.r_[np.exp(rng.uniform(np.log(6), np.log(88), 255 if args.quick else 1499)), 88]
+    lengths = np.r_[np.exp(rng.uniform(np.log(8), np.log(400), 255 if args.quick else 1023)), 400]
     lengths = lengths.astype(np.int64)
     X = [rng.normal(size=(n, 8)).astype(np.float32) for n in lengths]
     longest = np.full((len(X), lengths.max(), 8), 0.0, dtype=np.float32)

@@ -38,7 +38,8 @@ class _StepConvolution(torch.autograd.Function):
     ) -> Tensor:
         ctx.taps = _taps(len(weight), dilation, before, len(values), n)
         ctx.save_for_backward(values, weight)
-        outputs = bias.expand(n, values.shape[1], -1).contiguous()
+        # A true copy: `contiguous` would give the bias itself where there is one row only.
+        outputs = bias.repeat(n, values.shape[1], 1)
         for tap, first, last, offset in ctx.taps:
             seen = values[first + offset : last + offset].flatten(0, 1)
             outputs[first:last].flatten(0, 1).addmm_(seen, weight[tap])
@@ -48,8 +49,9 @@ class _StepConvolution(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         values, weight = ctx.saved_tensors
-        of_weight, gradient = torch.zeros_like(weight), gradient.contiguous()
-        of_values = torch.zeros_like(values) if ctx.needs_input_grad[0] else None
+        of_weight, gradient = weight.new_zeros(weight.shape), gradient.contiguous()
+        # Contiguous whatever the strides of the inputs, so that flattened parts are views.
+        of_values = values.new_zeros(values.shape) if ctx.needs_input_grad[0] else None
         for tap, first, last, offset in ctx.taps:
             own = gradient[first:last].flatten(0, 1)
             seen = slice(first + offset, last + offset)

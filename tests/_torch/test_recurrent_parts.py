@@ -33,9 +33,13 @@ def stepped(gated, state):
 
 @pytest.mark.parametrize("scan", [sequential_scan, doubling_scan])
 @pytest.mark.parametrize("n_steps", [1, 2, 7, 300])
-def test_scan_is_the_recurrence_step_by_step(scan, n_steps):
-    gated, initial = normal(n_steps, 3, 10, dtype=torch.float32), torch.ones(3, 5)
-    torch.testing.assert_close(scan(gated, initial), stepped(gated, initial), atol=1e-5, rtol=0)
+@pytest.mark.parametrize("n", [1, 3])
+def test_scan_is_the_recurrence_step_by_step(scan, n_steps, n):
+    gated, initial = normal(n_steps, n, 10, dtype=torch.float32), torch.ones(n, 5)
+    expected = stepped(gated.clone(), initial.clone())
+    torch.testing.assert_close(scan(gated, initial), expected, atol=1e-5, rtol=0)
+    assert torch.equal(gated, normal(n_steps, n, 10, dtype=torch.float32))
+    assert torch.equal(initial, torch.ones(n, 5))
 
 
 @pytest.mark.parametrize("scan", [sequential_scan, doubling_scan])
@@ -62,14 +66,17 @@ def test_the_loop_is_taken_on_the_cpu():
 
 @pytest.mark.parametrize("n_inputs", [2, 20])  # copies side by side, and a product a tap
 @pytest.mark.parametrize("before", [0, 8, 16])
-@pytest.mark.parametrize("n_steps", [3, 40])
-def test_convolution_is_that_of_torch(n_inputs, before, n_steps):
-    values, weight = normal(n_steps, 3, n_inputs), normal(9, n_inputs, 5, seed=1)
+@pytest.mark.parametrize(("n_steps", "n"), [(40, 3), (3, 3), (1, 3), (3, 1), (1, 1)])
+def test_convolution_is_that_of_torch(n_inputs, before, n_steps, n):
+    values, weight = normal(n_steps, n, n_inputs), normal(9, n_inputs, 5, seed=1)
     bias = normal(5, seed=2)
+    before_call = values.clone(), weight.clone(), bias.clone()
     padded = torch.nn.functional.pad(values.permute(1, 2, 0), (before, 16 - before))
     peer = torch.nn.functional.conv1d(padded, weight.permute(2, 1, 0), bias, dilation=2)
     ours = step_convolution(values, weight, bias, dilation=2, before=before, n_steps=n_steps)
     torch.testing.assert_close(ours, peer.permute(2, 0, 1))
+    pairs = zip((values, weight, bias), before_call, strict=True)
+    assert all(torch.equal(now, then) for now, then in pairs)
 
 
 @pytest.mark.parametrize("n_inputs", [2, 16])

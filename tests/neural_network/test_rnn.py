@@ -235,6 +235,20 @@ def test_stream_equals_the_full_pass_on_every_prefix(cell, settings):
     assert stream.n_timesteps_ == 20
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_one_sequence_of_one_step_is_no_special_case(cell):
+    model = short(cell=cell, bidirectional=False, pooling=POOLINGS).fit(EVEN, y)
+    weights = {name: value.clone() for name, value in model.net_.module_.state_dict().items()}
+    expected = model.predict_proba([EVEN[0, :t] for t in range(1, 21)])
+    stream = model.stream()
+    for t in range(20):
+        found = stream.update(EVEN[:1, t : t + 1]).predict_proba()
+        assert_allclose(found, expected[t : t + 1], rtol=1e-10)
+        assert_allclose(model.predict_proba(EVEN[:1, : t + 1]), found, rtol=1e-10)
+    for name, value in model.net_.module_.state_dict().items():
+        assert torch.equal(value, weights[name]), name
+
+
 def test_stream_of_numbers_and_its_errors():
     model = RNNRegressor(bidirectional=False, **SHORT).fit(EVEN, levels)
     stream = model.stream()
