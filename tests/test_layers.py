@@ -47,6 +47,7 @@ LAYERS = (
         "_torch.encoding",
         "_torch.cells",
         "_torch.pooling",
+        "_torch.quasi_newton",
         "_torch.stem",
         "_torch.training",
         "datasets._memory_tasks",

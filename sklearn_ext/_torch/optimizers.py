@@ -14,14 +14,14 @@ import torch
 from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
-__all__ = ["SGD", "AdamW"]
+__all__ = ["SGD", "AdamW", "Optimizer"]
 
 Tensor = torch.Tensor
 Group = dict[str, Any]
 
 
-class _Optimizer:
-    """What both have in common: groups of parameters with a learning rate and a decay each."""
+class Optimizer:
+    """What all have in common: groups of parameters with a learning rate and a decay each."""
 
     _slots: tuple[str, ...]  # names of the running tensors kept for every parameter
 
@@ -70,7 +70,8 @@ class _Optimizer:
         for group in self.param_groups:
             if group["weight_decay"]:
                 for parameter in group["params"]:
-                    parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
+                    if parameter.requires_grad:
+                        parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
         for places, lr in self._places():
             state = {slot: kept[places] for slot, kept in self.state[0].items()}
             self._move(self.parameters[places], state, list(gradients[places]), lr)
@@ -111,7 +112,7 @@ def _fuses(parameters: Sequence[torch.Tensor]) -> bool:
     return parameters[0].device.type in ("cpu", "cuda")
 
 
-class AdamW(_Optimizer):
+class AdamW(Optimizer):
     r"""Adam with decoupled weight decay [1]_ [2]_.
 
     .. math::
@@ -179,7 +180,7 @@ class AdamW(_Optimizer):
         )
 
 
-class SGD(_Optimizer):
+class SGD(Optimizer):
     r"""Stochastic gradient descent with momentum, and weight decay decoupled as in `AdamW`.
 
     Parameters

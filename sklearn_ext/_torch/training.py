@@ -160,6 +160,11 @@ class GradientSteps:
         self.n_taken += 1
         return total, raw
 
+    def loss_and_gradients(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
+        """Sum over members of their losses, and its gradients by the trained parameters."""
+        mean, gradients, raw = self._gradients(batch)
+        return mean * (len(raw) if raw.ndim > 2 else 1), gradients
+
     def _padded(self, gradients: list[Tensor]) -> list[Tensor]:
         """Put zeros in the places of frozen parameters."""
         found = iter(gradients)

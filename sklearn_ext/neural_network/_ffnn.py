@@ -1,6 +1,7 @@
 """Feed-forward neural networks for tables."""
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
 
 from sklearn_ext._validation import _fit_context, with_callbacks
 from sklearn_ext.neural_network._classification_targets import ClassificationTargets
@@ -17,11 +18,15 @@ default="gelu"
         Activation of the hidden layers. "gelu" is exact, x Φ(x) with the normal distribution
         function Φ [1]_; "gelu_tanh" its approximation by a hyperbolic tangent, which is off by
         4.7e-4 at most.
-    solver : {{"adam", "sgd"}}, default="adam"
-        Adam with decoupled weight decay, or stochastic gradient descent with momentum.
+    solver : {{"adam", "sgd", "lbfgs"}}, default="adam"
+        Adam with decoupled weight decay; stochastic gradient descent with momentum; or L-BFGS for
+        small tables, which takes all rows in every step, in float64. "lbfgs" leaves out dropout and
+        held-out rows, rates and clipping do not concern it, and one of its iterations counts as an
+        epoch.
     alpha : float, default=0.03
         Weight decay: every step takes the share ``learning rate * alpha`` off each weight, biases
-        excepted, where MLPRegressor adds its alpha to the loss.
+        excepted, where MLPRegressor adds its alpha to the loss. So does "lbfgs": alpha / (2 n)
+        times the sum of squares for n rows, counted by weight.
     batch_size : int or "auto", default="auto"
         Rows that one step sees. "auto" is all of them up to 64, else n / 40 within 64 and 512.
     learning_rate : {{"constant", "adaptive", "invscaling", "cosine", "flat_cosine", \
@@ -39,14 +44,15 @@ default="gelu"
         Exponent of "invscaling".
     max_iter : int or "auto", default="auto"
         Epochs. "auto" is 60 for full batches of up to 64 rows, and 1160 / n^(1/3) within 10 and
-        64 for more rows n.
+        64 for more rows n; 200 for "lbfgs".
     shuffle : bool, default=True
         Whether rows come in a new order every epoch.
     random_state : int, RandomState instance or None, default=None
         Decides on initial weights, order of rows, dropout and validation rows. None takes entropy
         from the operating system; numpy's and torch's global generators are never used.
     tol : float, default=0.0
-        By how much the watched loss has to fall to count as better, >= 0.
+        By how much the watched loss has to fall to count as better, >= 0. "lbfgs" ends where no
+        component of the gradient is larger.
     verbose : bool or int, default=False
         Whether to print the losses of every epoch.
     warm_start : bool, default=False
@@ -74,6 +80,8 @@ default="gelu"
         least 10; for an "adaptive" rate, which falls each time, 10 % within 2 and 10. Where there
         are no validation rows, it is the training loss that counts, and "auto" waits only for
         "constant", "adaptive" and "invscaling" rates.
+    max_fun : int, default=15000
+        Largest number of evaluations of the loss by "lbfgs".
     dropout : float, default=0.1
         Probability, in [0, 1), that a hidden unit is left out of a step; members share the mask.
     n_members : int, default=8
@@ -176,6 +184,13 @@ _SHARED_NOTES = """\
 """
 
 
+def _takes_steps(estimator):
+    """Let scikit-learn offer `partial_fit`, which "lbfgs" has no use for."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError('partial_fit is there for solver="adam" and "sgd", not for "lbfgs".')
+    return True
+
+
 def _documented(own):
     """Fill the shared sections of the docstring of an estimator class."""
 
@@ -272,6 +287,7 @@ class FFNNRegressor(RegressionTargets, BaseFeedForward):
         beta_2=0.95,
         epsilon=1e-8,
         n_iter_no_change="auto",
+        max_fun=15_000,
         dropout=0.1,
         n_members=8,
         n_bins="auto",
@@ -312,6 +328,7 @@ class FFNNRegressor(RegressionTargets, BaseFeedForward):
         """
         return self._fit_rows(X, y, sample_weight, validation_set)
 
+    @available_if(_takes_steps)
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
@@ -418,6 +435,7 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
         beta_2=0.95,
         epsilon=1e-8,
         n_iter_no_change="auto",
+        max_fun=15_000,
         dropout=0.1,
         n_members=8,
         n_bins="auto",
@@ -459,6 +477,7 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
         vars(self).pop("_known_classes", None)  # those of an earlier partial_fit
         return self._fit_rows(X, y, sample_weight, validation_set)
 
+    @available_if(_takes_steps)
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):

@@ -93,11 +93,12 @@ class Net(skorch.NeuralNet):
         """Train; the rows of a `Run` take the fast way."""
         if not isinstance(X, Run):
             return super().fit_loop(X, y=y, epochs=epochs, **fit_params)
-        self._run = X
+        self._run, epochs = X, self.max_epochs if epochs is None else epochs
         try:
-            for _ in range(self.max_epochs if epochs is None else epochs):
-                if self._run_epoch(X):
-                    break
+            if hasattr(self.optimizer_, "minimize"):
+                self._minimize(X, epochs)
+            else:
+                any(self._run_epoch(X, self._train_epoch) for _ in range(epochs))
         except KeyboardInterrupt:
             X.interrupted = not _stopped_early(self.callbacks_)
             if self.history and not X.knows(self.history[-1]):
@@ -125,11 +126,21 @@ class Net(skorch.NeuralNet):
         finally:
             self.module_.train(training)
 
-    def _run_epoch(self, run):
+    def _minimize(self, run, epochs):
+        """Let the optimizer walk by itself; every iteration is an epoch. Dropout is off."""
+        self.module_.train(False)
+        batch, members = run.train.batch(None), getattr(self.module_, "n_members", 1)
+        self.optimizer_.minimize(
+            lambda: run.steps.loss_and_gradients(batch),
+            epochs,
+            lambda loss: self._run_epoch(run, lambda run: loss / members),
+        )
+
+    def _run_epoch(self, run, train):
         """Train for one epoch; tell whether the run is over."""
         train_set, valid_set = run.datasets
         self.notify("on_epoch_begin", dataset_train=train_set, dataset_valid=valid_set)
-        loss = self._train_epoch(run)
+        loss = train(run)
         self.history.record("train_loss", loss)
         watched = torch.tensor(loss)
         if loss != loss or loss in (float("inf"), -float("inf")):

@@ -11,6 +11,8 @@ from sklearn_ext._validation import Interval, StrOptions
 
 __all__ = ["TrainingPlan"]
 
+LBFGS_ITERATIONS = 200  # as many as MLPRegressor takes
+
 # Up to so many rows a fit takes full batches in the dtype of X, without a validation split: then
 # a weight of 2 is exactly a row given twice.
 FULL_BATCH_ROWS = 64
@@ -74,7 +76,8 @@ class TrainingPlan:
         steps_an_epoch = ceil(len(train) / batch_size)
         epochs = 1 if partial else self._epochs(rows, steps_an_epoch)
         if not (partial and getattr(self, "_goes_on", False)):
-            net.optimizer_ = self._build_optimizer()
+            weights = np.ones(n_rows) if data[2] is None else data[2]
+            net.optimizer_ = self._build_optimizer(float(weights.sum()))
         run = Run(
             train,
             watched,
@@ -125,7 +128,7 @@ class TrainingPlan:
             self.net_.criterion_,
             self.net_.optimizer_,
             n_steps,
-            schedule="constant" if partial else self.learning_rate,
+            schedule="constant" if partial or self.solver == "lbfgs" else self.learning_rate,
             warmup=0.0 if partial else self.warmup_fraction,
             power_t=self.power_t,
             max_grad_norm=self.max_grad_norm,
@@ -159,8 +162,14 @@ class TrainingPlan:
             weights = torch.from_numpy(np.asarray(weights)).to(device, dtype)
         return Rows(inputs, targets, weights)
 
-    def _build_optimizer(self):
-        """Adam or SGD; only weight matrices decay."""
+    def _build_lbfgs(self, groups, weight):
+        """Full batches; the penalty is that of MLPRegressor."""
+        from sklearn_ext._torch.quasi_newton import LBFGS
+
+        return LBFGS(groups, self.alpha / weight, self.tol, self.max_fun)
+
+    def _build_optimizer(self, weight):
+        """Choose the solver; only weight matrices decay. `weight` is that of all rows."""
         from sklearn_ext._torch.optimizers import SGD, AdamW
 
         named = list(self.net_.module_.named_parameters())
@@ -170,6 +179,8 @@ class TrainingPlan:
         ]
         groups[1]["weight_decay"] = 0.0
         settings = {"lr": self.learning_rate_init, "weight_decay": self.alpha}
+        if self.solver == "lbfgs":
+            return self._build_lbfgs(groups, weight)
         if self.solver == "sgd":
             return SGD(groups, momentum=self.momentum, nesterov=self.nesterovs_momentum, **settings)
         return AdamW(groups, betas=(self.beta_1, self.beta_2), eps=self.epsilon, **settings)
@@ -181,6 +192,8 @@ class TrainingPlan:
         return 4096
 
     def _batch_size(self, n_rows):
+        if self.solver == "lbfgs":
+            return n_rows
         if self.batch_size != "auto":
             return min(self.batch_size, n_rows)
         if n_rows <= FULL_BATCH_ROWS:
@@ -191,6 +204,8 @@ class TrainingPlan:
         """60 full batches, or 1160 / n^(1/3) epochs within 10 and 64."""
         if self.max_iter != "auto":
             return self.max_iter
+        if self.solver == "lbfgs":
+            return LBFGS_ITERATIONS
         n_rows = len(rows)
         if n_rows <= FULL_BATCH_ROWS:
             return 60
@@ -201,6 +216,8 @@ class TrainingPlan:
         return not partial and self._stops_early(n_rows)
 
     def _stops_early(self, n_rows):
+        if self.solver == "lbfgs":
+            return False
         if self.early_stopping == "auto":
             return n_rows > FULL_BATCH_ROWS
         return self.early_stopping
@@ -209,6 +226,8 @@ class TrainingPlan:
         """Epochs to wait; without validation rows "auto" waits only where the rate stays."""
         if self.n_iter_no_change != "auto":
             return self.n_iter_no_change
+        if self.solver == "lbfgs":
+            return None if watched is None else 10
         if self.learning_rate == "adaptive":  # has to fall several times within a run
             return min(10, max(2, ceil(0.1 * epochs)))
         if watched is None and self.learning_rate not in ("constant", "invscaling"):
@@ -218,6 +237,8 @@ class TrainingPlan:
     def _precision(self, device):
         if self.precision != "auto":
             return self.precision
+        if self.solver == "lbfgs" and device.type != "mps":  # which has no double precision
+            return "float64"
         return "bf16-mixed" if device.type == "cuda" else "auto"
 
     def _training_dtype(self, dtype, n_rows, batch_size, device):
@@ -225,7 +246,7 @@ class TrainingPlan:
         import torch
 
         exact = torch.float64 if dtype == np.float64 else torch.float32
-        if self.precision == "float64":
+        if self._precision(device) == "float64":
             return torch.float64
         single = self.precision in ("float32", "bf16-mixed") or device.type != "cpu"
         return torch.float32 if single or batch_size < n_rows else exact

@@ -29,6 +29,8 @@ class BaseFeedForward(BaseNet):
 
     _parameter_constraints = {
         **BaseNet._parameter_constraints,
+        "solver": [StrOptions({"adam", "sgd", "lbfgs"})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [
             StrOptions({"gelu", "gelu_tanh", "relu", "silu", "tanh", "logistic", "identity"})
