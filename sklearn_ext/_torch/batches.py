@@ -6,7 +6,7 @@ or one gather, and nothing is collated row by row.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -246,6 +246,12 @@ class Rows:
             return self.weights
         weights: Tensor = take(self.weights, self.of_members)
         return weights
+
+    def of_first_members(self, n_members: int | None) -> "Rows":
+        """Leave out the rows of later members; None leaves out none."""
+        if self.of_members is None:
+            return self
+        return replace(self, of_members=self.of_members[:n_members])
 
     def batches(self, indices: Iterable[Tensor | None]) -> Iterator[Batch]:
         """Gather the rows of each index; several batches of tensors in one go, cut into views."""

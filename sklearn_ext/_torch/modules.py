@@ -191,6 +191,8 @@ class FeedForward(nn.Module):
     ----------
     n_members : int
         Number of members, linear ones included.
+    n_nets : int
+        Number of members without them: losses and scores are told of these.
     tower_slices : list of slice
         Members of each tower.
     shares : torch.Tensor of shape (n_members,)
@@ -227,7 +229,7 @@ class FeedForward(nn.Module):
             for kind in kinds
         )
         ends = list(accumulate(kind.size for kind in kinds))
-        self.n_members = ends[-1]
+        self.n_members, self.n_nets = ends[-1], n_members
         self.tower_slices = [slice(a, b) for a, b in pairwise([0, *ends])]
         # Weight of each member in the mean; linear ones get one from held-out rows only.
         shares = torch.zeros(self.n_members, dtype=torch.float64)

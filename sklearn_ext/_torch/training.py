@@ -124,6 +124,8 @@ class GradientSteps:
         Mean weight of the training rows. The loss of a batch is the sum of its weighted losses over
         the weight that so many rows have on the average: the mean over all batches of an epoch is
         then that of the training set, whichever rows meet.
+    n_counted : int or None
+        First members whose mean loss is told; None stands for all.
     n_taken : int
         Number of steps so far.
     rates : list of float
@@ -141,6 +143,7 @@ class GradientSteps:
     slices: int = 1
     autocast: torch.dtype | None = None
     mean_weight: float = 1.0
+    n_counted: int | None = None
     n_taken: int = 0
     rates: list[float] = field(default_factory=list)
 
@@ -200,28 +203,31 @@ class GradientSteps:
         whole = _row_axis_length(batch) * (1.0 if batch.weights is None else self.mean_weight)
         totals, sums, outputs = [], None, []
         for part in _cut(batch, self.slices):
-            value, raw, n_members = self._summed_loss(part, whole)
+            value, raw, told = self._summed_loss(part, whole)
             new = torch.autograd.grad(value, self._trained)
             sums = list(new) if sums is None else [a + b for a, b in zip(sums, new, strict=True)]
-            totals.append(value.detach() / n_members)
+            totals.append(told)
             outputs.append(raw.detach())
         assert sums is not None
         if len(outputs) == 1:
             return totals[0], sums, outputs[0]
         return torch.stack(totals).sum(), sums, torch.cat(outputs, dim=-2)
 
-    def _summed_loss(self, part: Batch, whole: float) -> tuple[Tensor, Tensor, int]:
-        """Sum over members of their mean losses, raw outputs, and the number of members."""
+    def _summed_loss(self, part: Batch, whole: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Sum over members of their mean losses, raw outputs, and the loss that is told."""
         if self.autocast is None:
             raw = self.forward(part.inputs)
         else:
             with torch.autocast(part.targets.device.type, dtype=self.autocast):
                 raw = self.forward(part.inputs)
         losses = self.loss(raw, part.targets)  # (n,) or (n_members, n)
-        n_members = losses.shape[0] if losses.ndim > 1 else 1
         if part.weights is not None:
             losses = losses * part.weights
-        return losses.sum() / whole, raw, n_members
+        total = losses.sum() / whole
+        n_members = losses.shape[0] if losses.ndim > 1 else 1
+        if self.n_counted is None or self.n_counted == n_members:
+            return total, raw, total.detach() / n_members
+        return total, raw, losses[: self.n_counted].detach().sum() / (whole * self.n_counted)
 
 
 def _row_axis_length(batch: Batch) -> int:
@@ -282,13 +288,15 @@ class BestWeights:
         None watches the mean loss of all.
     tol : float, default=0.0
         By how much a loss has to fall to reset the count of epochs.
+    n_counted : int or None, default=None
+        First members whose mean loss counts; None stands for all.
 
     Attributes
     ----------
     losses : torch.Tensor of shape (n_members,)
         Smallest loss of each member so far.
     loss : float
-        Mean of `losses`.
+        Mean of `losses` of the members that count.
     epoch : int
         Epoch of the smallest mean loss.
     n_without : int
@@ -296,9 +304,14 @@ class BestWeights:
     """
 
     def __init__(
-        self, parameters: list[Tensor], members: list[slice] | None = None, tol: float = 0.0
+        self,
+        parameters: list[Tensor],
+        members: list[slice] | None = None,
+        tol: float = 0.0,
+        n_counted: int | None = None,
     ) -> None:
         self.parameters, self.members, self.tol = parameters, members, tol
+        self.n_counted = n_counted
         self.losses = torch.full((1,), float("inf"), dtype=torch.float64)
         self.epoch, self.n_without = 0, 0
         self._smallest_mean = self._reference = float("inf")
@@ -307,12 +320,12 @@ class BestWeights:
     @property
     def loss(self) -> float:
         """Mean of the smallest losses."""
-        return float(self.losses.mean())
+        return float(self.losses[: self.n_counted].mean())
 
     def look(self, losses: Tensor, epoch: int) -> None:
         """Take notice of the losses, (n_members,) or of no axis, after an epoch."""
-        mean = float(losses.mean())
         losses = losses.detach().cpu().double().reshape(-1)
+        mean = float(losses[: self.n_counted].mean())
         if self.members is None:
             losses = losses.mean(0, keepdim=True)
         if mean < self._smallest_mean:

@@ -178,9 +178,11 @@ class Net(skorch.NeuralNet):
         self.module_.train(False)
         rows, forward = run.rows_at_once, run.steps.forward
         losses, raw = evaluate(forward, self.criterion_, run.valid, rows)
-        self.history.record("valid_loss", float(losses.mean()))
+        counted = run.best.n_counted
+        self.history.record("valid_loss", float(losses[..., :counted].mean()))
         if run.score is not None:
-            self.history.record("valid_score", run.score(raw, run.valid))
+            seen = run.valid.of_first_members(counted)
+            self.history.record("valid_score", run.score(raw[:counted], seen))
         return losses
 
     def _tell_of_batch(self, batch, loss, raw):

@@ -116,7 +116,8 @@ class TrainingPlan:
             owners = zip(net.module_.parameters(), net.module_.parameter_members(), strict=True)
             owner_of = {id(parameter): members for parameter, members in owners}
             members = [owner_of[id(parameter)] for parameter in net.optimizer_.parameters]
-        return BestWeights(net.optimizer_.parameters, members, self.tol)
+        counted = getattr(net.module_, "n_nets", None)
+        return BestWeights(net.optimizer_.parameters, members, self.tol, counted)
 
     def _gradient_steps(self, train, forward, n_steps, device, partial):
         """Set up the steps; those of partial_fit keep to the initial rate."""
@@ -135,6 +136,7 @@ class TrainingPlan:
             slices=self.gradient_accumulation_steps,
             autocast=autocast_dtype(self._precision(device)),
             mean_weight=1.0 if train.weights is None else float(train.weights.mean()),
+            n_counted=getattr(self.net_.module_, "n_nets", None),
         )
 
     def _rows_of_run(self, data, valid, folds, device, dtype):
