@@ -24,3 +24,6 @@ numpydoc_show_inherited_class_members = False
 numpydoc_class_members_toctree = False
 # Our docstrings write shapes and words such as `array-like` in type positions.
 numpydoc_xref_param_type = False
+
+# Methods inherited from scikit-learn refer to sections of its user guide.
+suppress_warnings = ["ref.ref"]

@@ -157,7 +157,7 @@ _SHARED_ATTRIBUTES = """\
         (n_samples, n_members, n_outputs), linear members last.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X had names that are all strings.
 """
 

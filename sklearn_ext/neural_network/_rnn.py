@@ -149,7 +149,7 @@ _SHARED_ATTRIBUTES = """\
         Number of channels.
     n_features_in_ : int
         Number of columns of a matrix, else of channels.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns of a data frame, where all are strings.
 """
 
