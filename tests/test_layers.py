@@ -74,6 +74,7 @@ LAYERS = (
         "preprocessing._windows",
     ),
     (
+        "_torch.low_rank",
         "_torch.sequence_net",
         "inspection",
         "linear_model._rows",
@@ -82,6 +83,7 @@ LAYERS = (
     ),
     (
         "_torch.state_gradients",
+        "_torch.targets",
         "datasets",
         "linear_model._dask",
         "linear_model._fitted",
@@ -90,6 +92,7 @@ LAYERS = (
         "neural_network._base",
     ),
     (
+        "_torch.lora",
         "linear_model._dual",
         "linear_model._primal",
         "neural_network._sequential",
