@@ -95,6 +95,7 @@ LAYERS = (
         "_torch.lora",
         "linear_model._dual",
         "linear_model._primal",
+        "neural_network._adaptation",
         "neural_network._sequential",
         "neural_network._tabular",
     ),
@@ -104,8 +105,8 @@ LAYERS = (
         "neural_network._ffnn",
         "neural_network._rnn",
     ),
-    ("linear_model._fit_rows", "neural_network"),
-    ("linear_model._polynomial",),
+    ("linear_model._fit_rows", "neural_network._lora"),
+    ("linear_model._polynomial", "neural_network"),
     ("linear_model",),
     ("",),  # sklearn_ext/__init__.py
 )

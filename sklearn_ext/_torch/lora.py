@@ -60,6 +60,8 @@ class LoRAModule(nn.Module):
     ----------
     .. [1] E. J. Hu et al., "LoRA: Low-rank adaptation of large language models", ICLR 2022,
        arXiv:2106.09685; section 4.1.
+    .. [2] S. Hayou, N. Ghosh and B. Yu, "LoRA+: Efficient low rank adaptation of large models",
+       ICML 2024, arXiv:2402.12354; section 4.
 
     Examples
     --------
@@ -93,6 +95,7 @@ class LoRAModule(nn.Module):
             [(_key(name), nn.Parameter(self._frozen[name].detach().clone())) for name in names]
         )
         self._parallel = [] if settings.use_dora else [n for n in adapted if self._adds(n)]
+        self._ratio_of_B = settings.loraplus_lr_ratio or 1.0
         self._rounded: dict[str, Tensor] = {}
         self.is_merged = False
 
@@ -145,6 +148,10 @@ class LoRAModule(nn.Module):
         ]
         found += [of_base[_name(key)] for key in self.whole]
         return lambda: found
+
+    def rate_ratio(self, name: str) -> float:
+        """Learning rate of a trained parameter over that of the others: B has its own [2]_."""
+        return self._ratio_of_B if name.endswith(".weight_B") else 1.0
 
     # Changed weights
 

@@ -77,6 +77,8 @@ class LoRASettings:
         Modules that are trained whole.
     bias : {"none", "all", "lora_only"}
         Which biases are trained: those of adapted modules for "lora_only".
+    loraplus_lr_ratio : float or None
+        Learning rate of B over that of A, > 0; None for 1.
     """
 
     r: int = 8
@@ -88,6 +90,7 @@ class LoRASettings:
     init_lora_weights: bool | str = True
     modules_to_save: Sequence[str] | None = None
     bias: str = "none"
+    loraplus_lr_ratio: float | None = None
 
     @property
     def scaling(self) -> float:
@@ -211,11 +214,17 @@ class LowRank(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """Give the changed weight, W of W_0."""
-        changed = _TO_MATRIX[self.layout](weight) + self.change()
+        # The strides stay those of W_0: products in another order are rounded otherwise.
+        changed = weight + self._as_weight(self.change(), weight)
         if self.magnitude is not None:
-            norms = _row_norms(changed.detach())
-            changed = changed * (self.magnitude / norms.clamp_min(torch.finfo(norms.dtype).tiny))
-        return _TO_WEIGHT[self.layout](changed, weight.shape)
+            matrix = _TO_MATRIX[self.layout](changed.detach())
+            norms = _row_norms(matrix).clamp_min(torch.finfo(matrix.dtype).tiny)
+            factors = (self.magnitude / norms).expand_as(matrix)
+            changed = changed * self._as_weight(factors, weight)
+        return changed
+
+    def _as_weight(self, matrix: Tensor, weight: Tensor) -> Tensor:
+        return _TO_WEIGHT[self.layout](matrix, weight.shape)
 
     def of_inputs(self, inputs: Tensor) -> Tensor:
         """Give what the change adds to a linear layer's outputs, s B A x, without a magnitude."""

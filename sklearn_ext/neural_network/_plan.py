@@ -118,7 +118,14 @@ class TrainingPlan:
             slices=self.gradient_accumulation_steps,
             autocast=autocast_dtype(self._precision(device)),
             mean_weight=1.0 if train.weights is None else float(train.weights.mean()),
+            names=self._parameter_names(),
         )
+
+    def _parameter_names(self):
+        """Names of the optimizer's parameters, in its order."""
+        named = self.net_.module_.named_parameters()
+        name_of = {id(parameter): name.replace("/", ".") for name, parameter in named}
+        return [name_of[id(parameter)] for parameter in self.net_.optimizer_.parameters]
 
     def _rows_of_run(self, data, valid, folds, device, dtype):
         """Training rows, watched rows or None, and the function from inputs to raw outputs."""
@@ -149,12 +156,19 @@ class TrainingPlan:
         """Adam or SGD; only weight matrices decay."""
         from sklearn_ext._torch.optimizers import SGD, AdamW
 
-        named = list(self.net_.module_.named_parameters())
+        found = {}
+        ratio_of = getattr(self.net_.module_, "rate_ratio", _same_rate)
+        for name, parameter in self.net_.module_.named_parameters():
+            kind = ratio_of(name), not _decays(name)
+            found.setdefault(kind, []).append(parameter)
         groups = [
-            {"params": [p for name, p in named if _decays(name)]},
-            {"params": [p for name, p in named if not _decays(name)]},
+            {
+                "params": found[ratio, spared],
+                "lr": ratio * self.learning_rate_init,
+                "weight_decay": 0.0 if spared else self.alpha,
+            }
+            for ratio, spared in sorted(found)
         ]
-        groups[1]["weight_decay"] = 0.0
         settings = {"lr": self.learning_rate_init, "weight_decay": self.alpha}
         if self.solver == "sgd":
             return SGD(groups, momentum=self.momentum, nesterov=self.nesterovs_momentum, **settings)
@@ -237,6 +251,10 @@ class TrainingPlan:
         return None
 
 
+def _same_rate(name):
+    return 1.0
+
+
 def _decays(name):
     """Whether a parameter is a weight and no bias: `weight`, or torch's `weight_hh_l0`."""
-    return name.rpartition(".")[2].startswith("weight")
+    return name.replace("/", ".").rpartition(".")[2].startswith("weight")

@@ -179,6 +179,18 @@ def test_before_training_the_outputs_are_those_of_the_base(kind, variant, traini
     assert torch.equal(module(inputs), base.train(training)(inputs))
 
 
+@every_variant
+@pytest.mark.parametrize("dtype", [DOUBLE, torch.float32])
+def test_large_packed_layers_start_at_the_base_too(variant, dtype):
+    # Here a transposed weight would be multiplied, and rounded, in another order.
+    base = PackedLinear(normal(4, 90, 128), normal(4, 1, 128, seed=1)).to(dtype)
+    inputs = normal(4, 300, 90, seed=2, dtype=dtype)
+    module = adapt(base, **VARIANTS[variant])
+    assert torch.equal(module.eval()(inputs), base(inputs))
+    assert torch.equal(module.train()(inputs), base(inputs))
+    assert all(own.is_contiguous() for own in module.weights().values())
+
+
 @every_kind
 @every_variant
 def test_training_changes_outputs_and_not_a_bit_of_the_base(kind, variant):
