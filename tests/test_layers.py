@@ -89,25 +89,25 @@ LAYERS = (
         "linear_model._fitted",
         "linear_model._reading",
         "linear_model._training_data",
-        "neural_network._base",
     ),
     (
         "_torch.lora",
         "linear_model._dual",
         "linear_model._primal",
-        "neural_network._adaptation",
-        "neural_network._sequential",
-        "neural_network._tabular",
     ),
     (
         "linear_model._prediction",
         "linear_model._sparse_chaos",
-        "neural_network._ffnn",
-        "neural_network._rnn",
+        "neural_network._base",
     ),
-    ("linear_model._fit_rows", "neural_network._lora"),
-    ("linear_model._polynomial", "neural_network"),
-    ("linear_model",),
+    (
+        "linear_model._fit_rows",
+        "neural_network._adaptation",
+        "neural_network._sequential",
+        "neural_network._tabular",
+    ),
+    ("linear_model._polynomial", "neural_network._ffnn", "neural_network._rnn"),
+    ("linear_model", "neural_network", "neural_network._lora"),
     ("",),  # sklearn_ext/__init__.py
 )
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}

@@ -102,16 +102,17 @@ class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     alpha : float, default=0.0
         Weight decay, as in `FFNNRegressor`, of A, B and weights that are trained whole.
     batch_size : int or "auto", default="auto"
-        Rows that one step sees; "auto" as in the base.
+        Rows that one step sees; "auto" is what it is for the kind of the base.
     learning_rate_init : float, default=0.004
         Learning rate that the schedule of the base starts from, > 0.
     max_iter : int or "auto", default="auto"
-        Epochs; "auto" as in the base.
+        Epochs; "auto" is what it is for the kind of the base.
     early_stopping : bool or "auto", default="auto"
-        Whether rows are held out, as in the base.
+        Whether rows are held out and the changes of the best epoch are kept; "auto" is what it is
+        for the kind of the base.
     validation_fraction : float or "auto", default="auto"
-        Share of rows that each member holds out, in (0, 1); "auto" is 0.1 for nets that have no
-        "auto" of their own.
+        Share of rows that each member holds out, in (0, 1). "auto" is 1/8, or as many as make 60
+        rows, but no more than 1/4.
     random_state : int, RandomState instance or None, default=None
         Decides on the start, order of rows, dropout and validation rows.
     verbose : bool or int, default=False
@@ -164,7 +165,7 @@ class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     --------
     >>> from sklearn_ext import FFNNRegressor
     >>> from sklearn_ext.datasets import load_concrete
-    >>> from sklearn_ext.neural_network import LoRAAdapter
+    >>> from sklearn_ext.neural_network._lora import LoRAAdapter
     >>> X, y = load_concrete(return_X_y=True)
     >>> base = FFNNRegressor(n_members=2, random_state=0).fit(X[:800], y[:800])
     >>> adapter = LoRAAdapter.from_fitted(base, r=2, random_state=0)
@@ -310,11 +311,10 @@ class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         found = self.estimator
         if found is None:
             return FFNNRegressor(random_state=self.random_state)
-        while isinstance(found, (FrozenEstimator, LoRAAdapter)):
-            if isinstance(found, LoRAAdapter):
-                found = found.merge() if hasattr(found, "estimator_") else found._inner()
-            else:
-                found = found.estimator
+        if isinstance(found, FrozenEstimator):
+            found = found.estimator
+            # An adapter that is frozen is a base like any other: its changes are merged.
+            return found.estimator_ if isinstance(found, LoRAAdapter) else found
         return found
 
     def _frozen_base(self):
@@ -449,6 +449,26 @@ class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return self.estimator_.transform(X)
+
+    @available_if(_base_has("transform"))
+    def fit_transform(self, X, y=None, **fit_params):
+        """Fit the adapter and transform the same samples.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples, in a form that the base takes.
+        y : array-like, default=None
+            Targets.
+        **fit_params : dict
+            Further arguments of `fit`.
+
+        Returns
+        -------
+        X_transformed : ndarray
+            What `transform` gives after `fit`.
+        """
+        return self.fit(X, y, **fit_params).transform(X)
 
     @available_if(_base_has("get_feature_names_out"))
     def get_feature_names_out(self, input_features=None):
