@@ -75,6 +75,7 @@ LAYERS = (
         "preprocessing._windows",
     ),
     (
+        "_torch.low_rank",
         "_torch.sequence_net",
         "inspection",
         "linear_model._rows",
@@ -83,28 +84,31 @@ LAYERS = (
     ),
     (
         "_torch.state_gradients",
+        "_torch.targets",
         "datasets",
         "linear_model._dask",
         "linear_model._fitted",
         "linear_model._reading",
         "linear_model._training_data",
-        "neural_network._base",
     ),
     (
+        "_torch.lora",
         "linear_model._dual",
         "linear_model._primal",
-        "neural_network._sequential",
-        "neural_network._tabular",
     ),
     (
         "linear_model._prediction",
         "linear_model._sparse_chaos",
-        "neural_network._ffnn",
-        "neural_network._rnn",
+        "neural_network._base",
     ),
-    ("linear_model._fit_rows", "neural_network"),
-    ("linear_model._polynomial",),
-    ("linear_model",),
+    (
+        "linear_model._fit_rows",
+        "neural_network._adaptation",
+        "neural_network._sequential",
+        "neural_network._tabular",
+    ),
+    ("linear_model._polynomial", "neural_network._ffnn", "neural_network._rnn"),
+    ("linear_model", "neural_network", "neural_network._lora"),
     ("",),  # sklearn_ext/__init__.py
 )
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}

@@ -38,6 +38,7 @@ def module_arrays(module: nn.Module) -> dict[str, np.ndarray]:
 def load_arrays(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
     """Put arrays of :func:`module_arrays` into a module of the same shapes, with their dtype."""
     tensors = {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
-    for name, parameter in module.named_parameters():
-        parameter.data = parameter.data.to(tensors[name].dtype)
+    for name, kept in module.state_dict(keep_vars=True).items():
+        if isinstance(kept, nn.Parameter):
+            kept.data = kept.data.to(tensors[name].dtype)
     module.load_state_dict(tensors)

@@ -130,6 +130,8 @@ class GradientSteps:
         Number of steps so far.
     rates : list of float
         Initial learning rate of each group.
+    names : sequence of str
+        Names of the optimizer's parameters, for the error if one of them has no gradient.
     """
 
     forward: Callable[[Any], Tensor]
@@ -146,6 +148,7 @@ class GradientSteps:
     n_counted: int | None = None
     n_taken: int = 0
     rates: list[float] = field(default_factory=list)
+    names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.rates = self.rates or [group["lr"] for group in self.optimizer.param_groups]
@@ -204,7 +207,9 @@ class GradientSteps:
         totals, sums, outputs = [], None, []
         for part in _cut(batch, self.slices):
             value, raw, told = self._summed_loss(part, whole)
-            new = torch.autograd.grad(value, self._trained)
+            new = torch.autograd.grad(value, self._trained, allow_unused=True)
+            if any(gradient is None for gradient in new):
+                raise self._unreached(new)
             sums = list(new) if sums is None else [a + b for a, b in zip(sums, new, strict=True)]
             totals.append(told)
             outputs.append(raw.detach())
@@ -212,6 +217,17 @@ class GradientSteps:
         if len(outputs) == 1:
             return totals[0], sums, outputs[0]
         return torch.stack(totals).sum(), sums, torch.cat(outputs, dim=-2)
+
+    def _unreached(self, gradients: Sequence[Tensor | None]) -> ValueError:
+        """Name the parameters that the loss does not depend on."""
+        names = self.names or [str(i) for i in range(len(self.optimizer.parameters))]
+        pairs = zip(self.optimizer.parameters, names, strict=True)
+        trained = [name for parameter, name in pairs if parameter.requires_grad]
+        missing = [n for n, g in zip(trained, gradients, strict=True) if g is None]
+        return ValueError(
+            f"No gradient reaches {', '.join(missing)}: the loss does not depend on it. Leave out "
+            "of training what the net does not use."
+        )
 
     def _summed_loss(self, part: Batch, whole: float) -> tuple[Tensor, Tensor, Tensor]:
         """Sum over members of their mean losses, raw outputs, and the loss that is told."""

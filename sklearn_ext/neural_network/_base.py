@@ -42,6 +42,10 @@ class BaseNet(TrainingPlan, CallbackSupportMixin, BaseEstimator):
     - ``_strata(y)`` gives the labels that every fold needs its share of, or None.
     """
 
+    # What :class:`LoRAAdapter` adapted the net by: fields of `sklearn_ext._torch.low_rank`'s
+    # `LoRASettings`, or None for a plain net.
+    _adaptation = None
+
     def _fit_rows(self, X, y, sample_weight, validation_set, *, partial=False):
         """Fit all of it, with the attributes of before if anything fails."""
         for module in ("torch", "skorch"):
@@ -136,6 +140,7 @@ class BaseNet(TrainingPlan, CallbackSupportMixin, BaseEstimator):
         from sklearn_ext._torch.device import resolve_device
         from sklearn_ext.neural_network._net import wrapped_module
 
+        self._adaptation = None
         self.net_ = wrapped_module(
             self._build_module(generator),
             self._build_loss(),
@@ -250,9 +255,23 @@ class BaseNet(TrainingPlan, CallbackSupportMixin, BaseEstimator):
         from sklearn_ext.neural_network._net import wrapped_module
 
         device = resolve_device(self.device) if self.device == "auto" else torch.device("cpu")
-        module = self._build_module(make_generator(0))
+        module = self._adapted_module(self._build_module(make_generator(0)), make_generator(0))
         load_arrays(module, arrays)
         return wrapped_module(module.train(False), self._build_loss(), device)
+
+    def _adapted_module(self, module, generator):
+        """Put the low-rank changes of an adapted net around a plain one."""
+        if self._adaptation is None:
+            return module
+        from sklearn_ext._torch.lora import LoRAModule
+        from sklearn_ext._torch.low_rank import LoRASettings
+
+        return LoRAModule(module, LoRASettings(**self._adaptation), generator)
+
+    def _plain_module(self):
+        """Give the net without anything around it, its weights changed where it is adapted."""
+        module = self.net_.module_
+        return module if self._adaptation is None else module.merged_copy().train(False)
 
     def __getstate__(self):
         state = super().__getstate__().copy()

@@ -137,7 +137,14 @@ class TrainingPlan:
             autocast=autocast_dtype(self._precision(device)),
             mean_weight=1.0 if train.weights is None else float(train.weights.mean()),
             n_counted=getattr(self.net_.module_, "n_nets", None),
+            names=self._parameter_names(),
         )
+
+    def _parameter_names(self):
+        """Names of the optimizer's parameters, in its order."""
+        named = self.net_.module_.named_parameters()
+        name_of = {id(parameter): name.replace("/", ".") for name, parameter in named}
+        return [name_of[id(parameter)] for parameter in self.net_.optimizer_.parameters]
 
     def _rows_of_run(self, data, valid, folds, device, dtype):
         """Training rows, watched rows or None, and the function from inputs to raw outputs."""
@@ -174,12 +181,19 @@ class TrainingPlan:
         """Choose the solver; only weight matrices decay. `weight` is that of all rows."""
         from sklearn_ext._torch.optimizers import SGD, AdamW
 
-        named = list(self.net_.module_.named_parameters())
+        found = {}
+        ratio_of = getattr(self.net_.module_, "rate_ratio", _same_rate)
+        for name, parameter in self.net_.module_.named_parameters():
+            kind = ratio_of(name), not _decays(name)
+            found.setdefault(kind, []).append(parameter)
         groups = [
-            {"params": [p for name, p in named if _decays(name)]},
-            {"params": [p for name, p in named if not _decays(name)]},
+            {
+                "params": found[ratio, spared],
+                "lr": ratio * self.learning_rate_init,
+                "weight_decay": 0.0 if spared else self.alpha,
+            }
+            for ratio, spared in sorted(found)
         ]
-        groups[1]["weight_decay"] = 0.0
         settings = {"lr": self.learning_rate_init, "weight_decay": self.alpha}
         if self.solver == "lbfgs":
             return self._build_lbfgs(groups, weight)
@@ -278,6 +292,10 @@ class TrainingPlan:
         return None
 
 
+def _same_rate(name):
+    return 1.0
+
+
 def _decays(name):
     """Whether a parameter is a weight and no bias: `weight`, or torch's `weight_hh_l0`."""
-    return name.rpartition(".")[2].startswith("weight")
+    return name.replace("/", ".").rpartition(".")[2].startswith("weight")

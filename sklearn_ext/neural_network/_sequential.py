@@ -189,7 +189,7 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
         from sklearn_ext._torch.state_gradients import state_gradient_norms
         from sklearn_ext._torch.threads import one_thread
 
-        model, module = self._untrained(X, y) if initial else (self, self.net_.module_)
+        model, module = self._untrained(X, y) if initial else (self, self._plain_module())
         sequences, y = model._read_rows(X, reset=False), model._read_target(y, reset=False)
         device = next(module.parameters()).device
         inputs = model._prediction_inputs(sequences, device)

@@ -1,0 +1,289 @@
+"""A module whose weights change by low-rank products while its own stay as they are."""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from inspect import ismethod
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from sklearn_ext._torch.low_rank import LoRASettings, LowRank
+from sklearn_ext._torch.modules import PackedLinear
+from sklearn_ext._torch.targets import chosen_weights, whole_weights
+
+__all__ = ["LoRAModule"]
+
+Tensor = torch.Tensor
+
+# Called modules whose change can be added to their outputs, which costs less than a new weight.
+# A class derived from them may read its weight in another way.
+_PARALLEL = (nn.Linear, PackedLinear)
+
+
+class LoRAModule(nn.Module):
+    """A base with low-rank changes of some of its weights [1]_.
+
+    Every method of the base can be called; it sees the changed weights. The base that was given
+    is never touched: this module works with a copy of its structure and buffers that shares the
+    memory of its parameters. `parameters` are the trained ones only, so that optimizers, changes
+    of precision and so on have nothing to do with frozen ones; where the trained ones have another
+    dtype, the frozen ones are rounded for use, not in place.
+
+    While training, the change of a plain linear layer is added to its outputs,
+    W_0 x + s B (A x). All others, and all layers at inference, have changed weights in the place
+    of their own: what reads the weights of a layer past its `forward`, as attention and torch's
+    fast paths do, sees them too. A tied weight is changed in all its places.
+
+    Parameters
+    ----------
+    base : torch.nn.Module
+        Base.
+    settings : LoRASettings
+        What is adapted, and how.
+    generator : torch.Generator
+        Draws the start.
+
+    Attributes
+    ----------
+    base : torch.nn.Module
+        The copy.
+    low_rank : torch.nn.ModuleDict
+        A :class:`LowRank` for each adapted weight, by its name with "/" for ".".
+    whole : torch.nn.ParameterDict
+        Parameters that are trained whole, by the same kind of name.
+    is_merged : bool
+        Whether the changed weights lie in the base now.
+
+    References
+    ----------
+    .. [1] E. J. Hu et al., "LoRA: Low-rank adaptation of large language models", ICLR 2022,
+       arXiv:2106.09685; section 4.1.
+    .. [2] S. Hayou, N. Ghosh and B. Yu, "LoRA+: Efficient low rank adaptation of large models",
+       ICML 2024, arXiv:2402.12354; section 4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ext._torch.lora import LoRAModule
+    >>> from sklearn_ext._torch.low_rank import LoRASettings
+    >>> base = torch.nn.Linear(30, 20)
+    >>> module = LoRAModule(base, LoRASettings(r=2), torch.Generator().manual_seed(0))
+    >>> [tuple(parameter.shape) for parameter in module.parameters()]
+    [(2, 30), (20, 2)]
+    >>> inputs = torch.ones(1, 30)
+    >>> torch.equal(module(inputs), base(inputs))
+    True
+    """
+
+    def __init__(self, base: nn.Module, settings: LoRASettings, generator: torch.Generator) -> None:
+        super().__init__()
+        self.base = _shared_copy(base)
+        self._frozen = dict(self.base.named_parameters())
+        self._places = _places(self.base)
+        adapted = chosen_weights(base, settings)
+        self.low_rank = nn.ModuleDict(
+            {
+                _key(name): LowRank(self._frozen[name], weight.layout, settings, generator)
+                for name, weight in adapted.items()
+            }
+        )
+        names = whole_weights(base, settings, adapted.values())
+        # Pairs keep their order, a dict would be sorted.
+        self.whole = nn.ParameterDict(
+            [(_key(name), nn.Parameter(self._frozen[name].detach().clone())) for name in names]
+        )
+        self._parallel = [] if settings.use_dora else [n for n in adapted if self._adds(n)]
+        self._ratio_of_B = settings.loraplus_lr_ratio or 1.0
+        self._rounded: dict[str, Tensor] = {}
+        self.is_merged = False
+
+    def _adds(self, name: str) -> bool:
+        """Whether a change can be added to the outputs of the one layer that has the weight."""
+        owners = self._places[name]
+        return len(owners) == 1 and type(owners[0][0]) in _PARALLEL
+
+    # The module seen from outside
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the base with changed weights."""
+        with self._changed():
+            return self.base(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        """Find what this module has not in the base; its methods see changed weights."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if "base" not in self.__dict__.get("_modules", {}):
+                raise
+        value = getattr(self.base, name)
+        if not (ismethod(value) and value.__self__ is self.base):
+            return value
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            with self._changed():
+                return value(*args, **kwargs)
+
+        return method
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Parameter]]:
+        """Yield the trained parameters; the frozen ones are those of `base`."""
+        front = f"{prefix}." if prefix else ""
+        for part in ("low_rank", "whole") if recurse else ():
+            own = cast(nn.Module, self._modules[part])
+            yield from own.named_parameters(front + part, True, remove_duplicate)
+
+    @property
+    def parameter_members(self) -> Callable[[], list[slice]]:
+        """Members that each parameter belongs to, if the base has members."""
+        of_base = dict(zip(self._frozen, self.base.parameter_members(), strict=True))  # type: ignore[operator]
+        found = [
+            of_base[_name(key)]
+            for key, change in self.low_rank.items()
+            for _ in change.parameters()
+        ]
+        found += [of_base[_name(key)] for key in self.whole]
+        return lambda: found
+
+    def rate_ratio(self, name: str) -> float:
+        """Learning rate of a trained parameter over that of the others: B has its own [2]_."""
+        return self._ratio_of_B if name.endswith(".weight_B") else 1.0
+
+    # Changed weights
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the trained parameters, in which everything is computed."""
+        return next(self.parameters()).dtype
+
+    def weights(self) -> dict[str, Tensor]:
+        """Give all parameters of the base by name, the changed ones in the place of their own."""
+        found = {name: self._rounded_frozen(name) for name in self._frozen}
+        for key, change in self.low_rank.items():
+            found[_name(key)] = change(found[_name(key)])
+        return found | {_name(key): parameter for key, parameter in self.whole.items()}
+
+    def _rounded_frozen(self, name: str) -> Tensor:
+        """Give a frozen parameter in the precision of the trained ones."""
+        frozen, dtype = self._frozen[name].detach(), self.dtype
+        if frozen.dtype == dtype or not frozen.is_floating_point():
+            self._rounded.pop(name, None)
+            return frozen
+        kept = self._rounded.get(name)
+        if kept is None or kept.dtype != dtype or kept.device != frozen.device:
+            kept = self._rounded[name] = frozen.to(dtype)
+        return kept
+
+    @contextmanager
+    def _changed(self) -> Iterator[None]:
+        """Let the base see changed weights inside the block."""
+        if self.is_merged:
+            yield
+            return
+        with ExitStack() as stack:
+            self._put(self._weights_in_place(stack))
+            try:
+                yield
+            finally:
+                self._put(self._frozen)
+
+    def _weights_in_place(self, stack: ExitStack) -> dict[str, Tensor]:
+        """Give the weights to put in; the changes that are added to outputs are not among them."""
+        if not self.training:
+            return self.weights()
+        found = {name: self._rounded_frozen(name) for name in self._frozen}
+        for key, change in self.low_rank.items():
+            name = _name(key)
+            if name in self._parallel:
+                layer = self._places[name][0][0]
+                handle = layer.register_forward_hook(_adding(cast(LowRank, change)))
+                stack.callback(handle.remove)
+            else:
+                found[name] = change(found[name])
+        return found | {_name(key): parameter for key, parameter in self.whole.items()}
+
+    def _put(self, weights: dict[str, Any]) -> None:
+        """Set the parameters of the base, in all places of each."""
+        for name, places in self._places.items():
+            for owner, local in places:
+                owner._parameters[local] = weights[name]
+        for module in self._recurrent:
+            module._flat_weights = [getattr(module, name) for name in module._flat_weights_names]
+
+    @property
+    def _recurrent(self) -> list[nn.RNNBase]:
+        return [module for module in self.base.modules() if isinstance(module, nn.RNNBase)]
+
+    # Merging
+
+    @torch.no_grad()
+    def merge(self) -> "LoRAModule":
+        """Put the changed weights into the base: the same outputs, nothing to compute any more."""
+        if not self.is_merged:
+            weights = self.weights()
+            self._put({n: nn.Parameter(w.detach().clone(), False) for n, w in weights.items()})
+            self._rounded.clear()
+            self.is_merged = True
+        return self
+
+    def unmerge(self) -> "LoRAModule":
+        """Take them out again; the weights of the base are the very ones of before."""
+        if self.is_merged:
+            self._put(self._frozen)
+            self.is_merged = False
+        return self
+
+    @torch.no_grad()
+    def merged_copy(self) -> nn.Module:
+        """Give a plain module with the changed weights that shares no memory with anything."""
+        merged = _shared_copy(self.base)
+        places = _places(merged)
+        for name, weight in self.weights().items():
+            parameter = nn.Parameter(weight.detach().clone(), weight.is_floating_point())
+            for owner, local in places[name]:
+                setattr(owner, local, parameter)
+        return merged
+
+
+def _adding(change: LowRank) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+    """Make a hook that adds the change of a linear layer to its outputs."""
+
+    def hook(module: nn.Module, args: Any, outputs: Tensor) -> Tensor:
+        return outputs + change.of_inputs(args[0])
+
+    return hook
+
+
+def _key(name: str) -> str:
+    return name.replace(".", "/")
+
+
+def _name(key: str) -> str:
+    return key.replace("/", ".")
+
+
+def _shared_copy(base: nn.Module) -> nn.Module:
+    """Copy modules and buffers; the parameters are frozen and share the memory of the base."""
+    for path, module in base.named_modules():
+        if getattr(module, "max_norm", None) is not None:
+            raise ValueError(
+                f"{path!r} has max_norm={module.max_norm}, by which it changes its weights "
+                "whenever it is called. A base that is frozen needs max_norm=None."
+            )
+    parameters = {id(p): nn.Parameter(p.detach(), False) for p in base.parameters()}
+    return copy.deepcopy(base, cast(dict[int, Any], parameters))
+
+
+def _places(base: nn.Module) -> dict[str, list[tuple[nn.Module, str]]]:
+    """Find the modules that have each parameter, and what they call it."""
+    first = {id(parameter): name for name, parameter in base.named_parameters()}
+    found: dict[str, list[tuple[nn.Module, str]]] = {name: [] for name in first.values()}
+    for module in base.modules():
+        for local, parameter in module._parameters.items():
+            if parameter is not None:
+                found[first[id(parameter)]].append((module, local))
+    return found
