@@ -114,7 +114,8 @@ class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         Share of rows that each member holds out, in (0, 1). "auto" is 1/8, or as many as make 60
         rows, but no more than 1/4.
     random_state : int, RandomState instance or None, default=None
-        Decides on the start, order of rows, dropout and validation rows.
+        Decides on the start, order of rows, dropout and validation rows, and on all that is random
+        in a base that has to be fitted and has no `random_state`.
     verbose : bool or int, default=False
         Whether to print the losses of every epoch.
     warm_start : bool, default=False
@@ -274,7 +275,7 @@ class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         if self.warm_start and hasattr(self, "estimator_"):
             adapted = self.estimator_
         else:
-            base = self._frozen_base() or self._fitted(context, "base", clone(self._inner()), data)
+            base = self._frozen_base() or self._fitted(context, "base", self._new_base(), data)
             adapted = adapted_copy(base, self._settings(), self._generator())
         plan = {name: getattr(self, name) for name in TRAINING}
         self.estimator_ = trained(
@@ -323,6 +324,13 @@ class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             return None
         check_is_fitted(self.estimator)
         return self._inner()
+
+    def _new_base(self):
+        """Clone the estimator; without a seed of its own it has that of the adapter."""
+        base = clone(self._inner())
+        if base.random_state is None:
+            base.set_params(random_state=self.random_state)
+        return base
 
     def _settings(self):
         """Fields of `LoRASettings`, as plain values that the fitted estimator can keep."""
