@@ -95,10 +95,10 @@ class ClassificationTargets(ClassifierMixin):
         Returns
         -------
         log_probability : ndarray of shape (n_samples, n_classes)
-            Logarithms of what `predict_proba` gives.
+            Logarithms of what `predict_proba` gives; -inf where that rounds to 0.
         """
-        probability = self.predict_proba(X)
-        return np.log(np.maximum(probability, np.finfo(probability.dtype).tiny))
+        with np.errstate(divide="ignore"):  # a probability may round to 0
+            return np.log(self.predict_proba(X))
 
     def decision_function(self, X):
         """Compute log-odds of two classes and of labels, log-probabilities of several classes.

@@ -187,11 +187,8 @@ class TrainingPlan:
             kind = ratio_of(name), not _decays(name)
             found.setdefault(kind, []).append(parameter)
         groups = [
-            {
-                "params": found[ratio, spared],
-                "lr": ratio * self.learning_rate_init,
-                "weight_decay": 0.0 if spared else self.alpha,
-            }
+            {"params": found[ratio, spared], "lr": ratio * self.learning_rate_init}
+            | ({"weight_decay": 0.0} if spared else {})
             for ratio, spared in sorted(found)
         ]
         settings = {"lr": self.learning_rate_init, "weight_decay": self.alpha}
