@@ -37,6 +37,7 @@ LAYERS = (
         "linear_model._model_choice",
         "linear_model._polynomial_kernel",
         "neural_network._sparse_rows",
+        "neural_network._docstrings",
         "neural_network._tables",
         "preprocessing._multilinear",
         "preprocessing._tensors",

@@ -5,6 +5,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sklearn_ext._validation import _fit_context, with_callbacks
 from sklearn_ext.neural_network._classification_targets import ClassificationTargets
+from sklearn_ext.neural_network._docstrings import documented
 from sklearn_ext.neural_network._regression_targets import RegressionTargets
 from sklearn_ext.neural_network._tabular import BaseFeedForward
 
@@ -191,18 +192,7 @@ def _takes_steps(estimator):
     return True
 
 
-def _documented(own):
-    """Fill the shared sections of the docstring of an estimator class."""
-
-    def fill(cls):
-        cls.__doc__ = (
-            cls.__doc__.replace("    <parameters>\n", _SHARED_PARAMETERS.format(own=own))
-            .replace("    <attributes>\n", _SHARED_ATTRIBUTES)
-            .replace("    <notes>\n", _SHARED_NOTES)
-        )
-        return cls
-
-    return fill
+_documented = documented(_SHARED_PARAMETERS, _SHARED_ATTRIBUTES, _SHARED_NOTES)
 
 
 @_documented(
