@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import (
     Interval,
     RealNotInt,
@@ -36,6 +37,7 @@ __all__ = [
     "_check_feature_names_in",
     "_check_sample_weight",
     "_fit_context",
+    "_safe_indexing",
     "all_or_nothing",
     "check_X_y",
     "check_is_fitted",
