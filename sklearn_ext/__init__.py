@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy nam
         neural_network,
         preprocessing,
     )
+    from sklearn_ext._versions import show_versions
     from sklearn_ext.linear_model import PolynomialRegressor
     from sklearn_ext.neural_network import (
         FFNNClassifier,
@@ -42,6 +43,7 @@ __all__ = [
     "linear_model",
     "neural_network",
     "preprocessing",
+    "show_versions",
 ]
 
 _SUBMODULES = frozenset(
@@ -61,6 +63,7 @@ _HOME_OF = {
     "PolynomialRegressor": "linear_model",
     "RNNClassifier": "neural_network",
     "RNNRegressor": "neural_network",
+    "show_versions": "_versions",
 }
 
 

@@ -28,6 +28,7 @@ PUBLIC = {
         "linear_model",
         "neural_network",
         "preprocessing",
+        "show_versions",
     ],
     "sklearn_ext.activations": [
         "gelu",
@@ -51,9 +52,13 @@ PUBLIC = {
         "SklearnExtWarning",
     ],
     "sklearn_ext.inspection": [
+        "FitDiagnosis",
+        "FitDiagnosisDisplay",
         "GradientFlow",
         "GradientFlowDisplay",
         "LossCurveDisplay",
+        "PolynomialFitDisplay",
+        "diagnose_fit",
         "gradient_flow",
     ],
     "sklearn_ext.linear_model": ["PolynomialRegressor"],
@@ -101,6 +106,7 @@ IMPORTS = [
     ("from sklearn_ext import exceptions", OPTIONAL | HEAVY),
     ("from sklearn_ext import datasets", OPTIONAL),
     ("from sklearn_ext import preprocessing", OPTIONAL),
+    ("from sklearn_ext import inspection", OPTIONAL),
     ("from sklearn_ext import PolynomialRegressor; PolynomialRegressor()", OPTIONAL),
     ("from sklearn_ext import FFNNRegressor; FFNNRegressor()", OPTIONAL),
 ]
