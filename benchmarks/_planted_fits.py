@@ -108,7 +108,7 @@ class Case:
 
 
 def true_skills(case):
-    """Skills of the estimator on training rows and on a large sample, and that of Bayes."""
+    """Skills of the estimator on training rows and on a large sample (medians), and of Bayes."""
     problem, rng = case.problem, np.random.default_rng(case.seed + 10_000_000)
     X_large, y_large = problem.draw(N_LARGE, rng)
     fits = [case.data(), *(problem.draw(case.n_samples, rng) for _ in range(N_DRAWS - 1))]
@@ -119,7 +119,7 @@ def true_skills(case):
         new.append(problem.score(y_large, model.predict(X_large)))
     chance = np.max(np.bincount(y_large)) / N_LARGE if problem.labels else 0.0
     bayes = problem.score(y_large, problem.best(X_large))
-    return tuple((float(np.mean(s)) - chance) / (1 - chance) for s in (train, new, bayes))
+    return tuple((float(np.median(s)) - chance) / (1 - chance) for s in (train, new, bayes))
 
 
 def true_verdict(train, new, bayes):

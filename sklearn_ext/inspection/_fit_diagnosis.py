@@ -164,7 +164,7 @@ def _checked_target(y, classification):
         if not np.isfinite(y).all():
             raise ValueError("y contains NaN or infinity. Leave those rows out.")
     if len(np.unique(y)) < 2:
-        raise ValueError(f"y holds the one value {y[0]!r} only: there is nothing to learn.")
+        raise ValueError(f"y holds the one value {y[0]} only: there is nothing to learn.")
     return y
 
 

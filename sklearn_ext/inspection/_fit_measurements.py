@@ -21,7 +21,7 @@ from sklearn_ext.inspection._reference_models import (
 __all__ = ["Task"]
 
 # Shares of a training fold for the learning curve, next to the whole of it.
-_TRAIN_SHARES = (0.3, 0.6)
+_TRAIN_SHARES = (0.5, 0.75)
 # Rows that the estimate of noise by neighbours looks at.
 _MOST_ROWS_OF_GAMMA_TEST = 20_000
 

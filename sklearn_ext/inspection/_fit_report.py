@@ -18,7 +18,8 @@ class FitDiagnosis:
     """What :func:`diagnose_fit` found. Printed, it is a report.
 
     Scores are those of `scoring`; a *skill* is a score on the scale where the best constant
-    prediction has 0 and a perfect one 1, which leaves R² (nearly) as it is.
+    prediction has 0 and a perfect one 1, which leaves R² (nearly) as it is; skills of folds below -1
+    count as -1.
 
     Parameters
     ----------
@@ -84,8 +85,12 @@ class FitDiagnosis:
         """Score of the best constant prediction on new rows."""
         return float(self.reference_scores["constant"].mean())
 
+    def _skills(self, scores):
+        """Skill of each fold, at least -1: one fold gone wild must not hide all others."""
+        return np.maximum(skill(scores, self.chance_score, self.perfect_score), -1.0)
+
     def _skill(self, scores):
-        return skill(float(np.mean(scores)), self.chance_score, self.perfect_score)
+        return float(np.mean(self._skills(scores)))
 
     @property
     def train_skill(self):
@@ -119,8 +124,7 @@ class FitDiagnosis:
         return self._difference(self.reference_scores[self.best_reference], self.validation_scores)
 
     def _difference(self, better, worse):
-        scale = self.perfect_score - self.chance_score
-        return corrected_t_test((better - worse) / scale, self.test_ratio)
+        return corrected_t_test(self._skills(better) - self._skills(worse), self.test_ratio)
 
     @property
     def removable_share(self):
