@@ -235,7 +235,9 @@ def classification_families(split, rng, seed):
     yield "line in noise, labels", "noise-limited", line, weak, n
     yield "three classes, line", "good", line, triple, n
     yield "three classes, deep tree", "overfit", tree, triple, n
-    net = MLPClassifier(hidden_layer_sizes=(1,), solver="lbfgs", alpha=0.1, max_iter=2000, random_state=seed)
+    net = MLPClassifier(
+        hidden_layer_sizes=(1,), solver="lbfgs", alpha=0.1, max_iter=2000, random_state=seed
+    )
     yield "net of one unit, labels", "underfit", net, winding, n
 
 

@@ -107,7 +107,9 @@ def line_through_a_sine(with_skore):
     case = Case("line through a sine", "underfit", LinearRegression(), problem, 300, 0)
     X, y = case.data()
     diagnosis = diagnose_fit(case.estimator, X, y, random_state=0)
-    print(f"\nA straight line through a sine, R² {diagnosis.validation_scores.mean():.2f}: ", end="")
+    print(
+        f"\nA straight line through a sine, R² {diagnosis.validation_scores.mean():.2f}: ", end=""
+    )
     print(f"diagnose_fit says {diagnosis.verdict}, the gap rule {gap_rule(diagnosis)}", end="")
     print(f", skore {skore_verdict(case)}." if with_skore else ".")
 
@@ -129,7 +131,9 @@ def main():
             if not right["diagnose_fit"]:
                 show_mistake(case, truth, diagnosis)
         line_through_a_sine(with_skore)
-    table([(truth, right) for word in WORDS for _, truth, _, right in rows if truth == word], "truth")
+    table(
+        [(truth, right) for word in WORDS for _, truth, _, right in rows if truth == word], "truth"
+    )
     table([(case.family, right) for case, _, _, right in rows], "family")
     table([("clear-cut" if clear else "near a border", r) for _, _, clear, r in rows], "kind")
     table([("all", right) for *_, right in rows], "")

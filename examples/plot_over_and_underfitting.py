@@ -11,7 +11,7 @@ apart by cross-validating the model side by side with models of other kinds.
 # Four fits
 # ---------
 # The same curve four times: a straight line, a polynomial of the degree that leave-one-out scores
-# choose, one of degree 18 on few rows, and the chosen one again in five times the noise.
+# choose, one of degree 22, and the chosen one again in five times the noise.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,16 +24,16 @@ def rows(n_samples, noise):
     """Draw rows of a sine with noise."""
     rng = np.random.default_rng(0)
     x = np.sort(rng.uniform(-3, 3, n_samples))
-    return x[:, None], np.sin(1.5 * x) + noise * rng.normal(size=n_samples)
+    return x[:, None], np.sin(x) + noise * rng.normal(size=n_samples)
 
 
 automatic = PolynomialRegressor("auto", alpha="auto")
-wild = PolynomialRegressor(18, extrapolation="linear")
+wild = PolynomialRegressor(22, extrapolation="linear")
 fits = {
     "a straight line": (PolynomialRegressor(1, extrapolation="linear"), *rows(150, 0.3)),
     "automatic degree": (automatic, *rows(150, 0.3)),
-    "degree 18, 60 rows": (wild, *rows(60, 0.6)),
-    "automatic, more noise": (automatic, *rows(150, 1.5)),
+    "degree 22": (wild, *rows(100, 0.6)),
+    "automatic, 5 x the noise": (automatic, *rows(150, 1.5)),
 }
 diagnoses = {
     name: diagnose_fit(model, X, y, random_state=0) for name, (model, X, y) in fits.items()
@@ -59,6 +59,8 @@ for (name, (model, X, y)), (top, bottom) in zip(fits.items(), axes.T, strict=Tru
     top.set_title(f"{name}: {diagnoses[name].verdict}")
     FitDiagnosisDisplay.from_diagnosis(diagnoses[name], ax=bottom)
     bottom.set(title=f"R² of new rows {diagnoses[name].validation_scores.mean():.2f}")
-    bottom.set_ylim(-1.1, 1.05)
+    bottom.set_ylim(-0.5, 1.05)
+    for ax in (top, bottom):
+        ax.legend(fontsize="small", loc="best")
 figure.savefig("over_and_underfitting.png", dpi=100)
 print("picture: over_and_underfitting.png")

@@ -28,9 +28,9 @@ def test_extras_are_listed_with_versions_or_what_is_missing(monkeypatch, capsys)
 
 
 def test_extras_of_requirements():
-    assert extras_of(["a>=1", "b.c-d>=2; extra == 'x'", "e; python_version > '3' and extra == 'x'"]) == {
-        "x": ["b.c-d", "e"]
-    }
+    assert extras_of(
+        ["a>=1", "b.c-d>=2; extra == 'x'", "e; python_version > '3' and extra == 'x'"]
+    ) == {"x": ["b.c-d", "e"]}
 
 
 def test_what_is_not_installed_has_no_version():

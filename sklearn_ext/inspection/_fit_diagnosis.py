@@ -86,7 +86,7 @@ def diagnose_fit(
 
     - *good* or *noise-limited* if the best model's skill is less than 0.02 above the estimator's,
       or if less than 15 % of the estimator's error goes away with it, or if the difference may be
-      luck of the folds (one-sided corrected t test [1]_, p > 0.1): *noise-limited* if the best
+      luck of the folds (one-sided corrected t test [1]_, p > 0.2): *noise-limited* if the best
       skill is below 0.5, *good* otherwise;
     - else *overfit* if more is lost between training and new rows than on the training rows;
     - else *underfit*.

@@ -6,8 +6,8 @@ __all__ = ["decide", "describe", "next_step"]
 
 # All skills are on the scale where a constant prediction has 0 and a perfect one 1.
 LEAST_SHARE = 0.15  # of the error on new rows, to be removable before a model counts as wrong
-LEAST_GAIN = 0.02  # of skill that must be in it: nobody minds less
-LEAST_SIGNIFICANCE = 0.1  # p-value (one-sided) above which a gain may be luck of the folds
+LEAST_GAIN = 0.02  # of skill that must be in it: less matters to nobody
+MOST_P_VALUE = 0.2  # one-sided, above which the gain may be luck: few folds have little power
 LEAST_CEILING = 0.5  # attainable skill below which noise is what limits the score
 
 
@@ -37,7 +37,7 @@ def decide(train, validation, ceiling, p_value):
     """
     missing = ceiling - validation
     share = removable_share(validation, ceiling)
-    if missing < LEAST_GAIN or share < LEAST_SHARE or not p_value <= LEAST_SIGNIFICANCE:
+    if missing < LEAST_GAIN or share < LEAST_SHARE or not p_value <= MOST_P_VALUE:
         return "good" if ceiling >= LEAST_CEILING else "noise-limited"
     return "overfit" if train - validation > ceiling - train else "underfit"
 

@@ -180,9 +180,7 @@ class PolynomialFitDisplay:
 def _check_curve(estimator):
     """Make sure that there is one curve to draw."""
     if not hasattr(estimator, "predict_interval"):
-        raise TypeError(
-            f"estimator must be a PolynomialRegressor, got {type(estimator).__name__}."
-        )
+        raise TypeError(f"estimator must be a PolynomialRegressor, got {type(estimator).__name__}.")
     check_is_fitted(estimator)
     if estimator.n_features_in_ != 1 or np.ndim(estimator.intercept_) != 0:
         raise ValueError(

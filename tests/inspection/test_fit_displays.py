@@ -98,9 +98,9 @@ def test_polynomial_of_a_frame_names_its_column(ax, package):
     model = PolynomialRegressor(5).fit(frame, Y)
     display = PolynomialFitDisplay.from_estimator(model, frame, Y, ax=ax)
     assert ax.get_xlabel() == "speed"
-    assert_allclose(display.line_.get_ydata(), PolynomialRegressor(5).fit(X, Y).predict(
-        display.x[:, None]
-    ))
+    assert_allclose(
+        display.line_.get_ydata(), PolynomialRegressor(5).fit(X, Y).predict(display.x[:, None])
+    )
 
 
 def test_polynomial_through_all_rows_has_no_interval(ax):
