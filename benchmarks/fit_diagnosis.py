@@ -1,10 +1,10 @@
 """How often a diagnosis of a fit is right: 200 planted cases, against skore and a fixed gap rule.
 
 The right verdict of a case is known from the planted function: with skills (0 for a constant, 1
-for perfect) of the estimator on its training rows (median of 5 draws) and on 20,000 new rows, and of
-the best possible predictor, a fit is near the ceiling if less than 0.02 of skill or less than 15 %
-of its error on new rows is removable ("good" for a best skill from 0.5, "noise-limited" below);
-else "overfit" if more is lost between training and new rows than on the training rows, else
+for perfect) of the estimator on its training rows and on 20,000 new rows (medians of 5 draws), and
+of the best possible predictor, a fit is near the ceiling if less than 0.02 of skill or less than
+15 % of its error on new rows is removable ("good" for a best skill from 0.5, "noise-limited"
+below); else "overfit" if more is lost between training and new rows than on the training rows, else
 "underfit". All 200 cases count; those far from the borders of that rule are also counted apart.
 
 skore and the gap rule do not know the word "noise-limited", so they get a lenient count: no
@@ -131,9 +131,8 @@ def main():
             if not right["diagnose_fit"]:
                 show_mistake(case, truth, diagnosis)
         line_through_a_sine(with_skore)
-    table(
-        [(truth, right) for word in WORDS for _, truth, _, right in rows if truth == word], "truth"
-    )
+    ordered = sorted(rows, key=lambda row: WORDS.index(row[1]))
+    table([(truth, right) for _, truth, _, right in ordered], "truth")
     table([(case.family, right) for case, _, _, right in rows], "family")
     table([("clear-cut" if clear else "near a border", r) for _, _, clear, r in rows], "kind")
     table([("all", right) for *_, right in rows], "")

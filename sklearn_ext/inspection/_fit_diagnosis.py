@@ -128,6 +128,8 @@ def diagnose_fit(
         corrected, structure = task.corrected_scores(fits["estimator"], seeds[1])
         scores |= corrected
         noise_ceiling = np.nan if classification else task.noise_ceiling()
+    perfect = task.perfect_score()
+    _check_scale(scores["constant"], perfect)
     sizes, train_curve, validation_curve = task.learning_curve(estimator, seeds[2])
     return FitDiagnosis(
         estimator_name=_name(estimator),
@@ -135,7 +137,7 @@ def diagnose_fit(
         train_scores=fits["train_score"],
         validation_scores=fits["test_score"],
         reference_scores=scores,
-        perfect_score=task.perfect_score(),
+        perfect_score=perfect,
         residual_structure=structure,
         train_sizes=np.append(sizes, task.n_train),
         train_curve=np.vstack([train_curve, fits["train_score"]]),
@@ -190,6 +192,14 @@ def _check_finite(name, *scores):
         raise ValueError(
             f"scoring gave {name} values that are not finite on some fold. Take fewer folds (cv), "
             "or another score."
+        )
+
+
+def _check_scale(constant, perfect):
+    if not perfect > constant.mean():
+        raise ValueError(
+            f"scoring gives a constant prediction {constant.mean():.3g} and a perfect one "
+            f"{perfect:.3g}. Take a score that is larger for better predictions."
         )
 
 

@@ -123,7 +123,9 @@ class Task:
         )
         scores = {name: np.array([fold[name][0] for fold in folds]) for name in models}
         shares = {
-            name: explained_share(*map(np.concatenate, zip(*(fold[name][1:] for fold in folds))))
+            name: explained_share(
+                *(np.concatenate([fold[name][i] for fold in folds]) for i in (1, 2))
+            )
             for name in models
         }
         return scores, shares

@@ -18,8 +18,8 @@ class FitDiagnosis:
     """What :func:`diagnose_fit` found. Printed, it is a report.
 
     Scores are those of `scoring`; a *skill* is a score on the scale where the best constant
-    prediction has 0 and a perfect one 1, which leaves R² (nearly) as it is; skills of folds below -1
-    count as -1.
+    prediction has 0 and a perfect one 1, which leaves R² (nearly) as it is. A skill below -1 of a
+    fold counts as -1.
 
     Parameters
     ----------

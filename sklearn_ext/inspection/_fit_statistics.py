@@ -155,8 +155,8 @@ def gamma_test(X, y, n_neighbors=10):
 
     References
     ----------
-    .. [1] D. Evans, A. J. Jones, "A proof of the Gamma test", Proc. R. Soc. Lond. A 458,
-       2759-2799, 2002; section 1.
+    .. [1] D. Evans, A. J. Jones, "A proof of the Gamma test", Proceedings of the Royal
+       Society A 458, 2759-2799, 2002; section 1.
     """
     n_neighbors = min(n_neighbors, len(X) - 1)
     distances, neighbors = NearestNeighbors(n_neighbors=n_neighbors).fit(X).kneighbors()

@@ -61,10 +61,10 @@ def describe(verdict, *, train, validation, ceiling, p_value, best):
     """
     share = removable_share(validation, ceiling)
     if ceiling <= validation:
-        room = "no reference model does better on new rows"
+        room = "better on new rows: no reference model"
     else:
         room = (
-            f"{best} does better on new rows: {share:.0%} of the error that is left is removable "
+            f"better on new rows: {best}; {share:.0%} of the error that is left is removable "
             f"(p = {p_value:.2g})"
         )
         if verdict in ("good", "noise-limited"):
@@ -103,7 +103,7 @@ def next_step(verdict, *, still_rising, best):
     if verdict == "underfit":
         return (
             "Give the model more freedom: more terms or units, a weaker penalty, more iterations, "
-            f"or another kind of model ({best} shows what is there). More rows alone will not help."
+            f"or another kind of model; better here: {best}. More rows alone will not help."
         )
     if verdict == "overfit":
         rows = " More rows help too: the learning curve still rises." if still_rising else ""

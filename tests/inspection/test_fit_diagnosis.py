@@ -169,9 +169,9 @@ def test_same_seed_same_diagnosis_and_the_estimator_stays_as_it_is():
 
 
 def test_global_random_state_is_left_alone():
-    before = np.random.get_state()[1].copy()
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
     diagnose_fit(Ridge(), *sine(0.3, n=60), references=CHEAP, random_state=0)
-    assert_array_equal(np.random.get_state()[1], before)
+    assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
 def test_sorted_rows_are_shuffled():
@@ -254,6 +254,12 @@ def test_report_has_scores_reasons_and_advice():
         (Ridge(), {"cv": 1}, ValueError, "k-fold cross-validation requires"),
         (Ridge(), {"cv": 40}, ValueError, "not finite on some fold. Take fewer folds"),
         (Ridge(), {"scoring": "r3"}, ValueError, "r3"),
+        (
+            KNeighborsClassifier(1),
+            {"y": np.repeat([1, 0], [30, 10]), "scoring": "recall", "references": CHEAP_LABELS},
+            ValueError,
+            r"scoring gives a constant prediction 1.*Take a score",
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore:R.2 score is not well-defined")  # of one row: cv=40

@@ -35,7 +35,7 @@ def words(verdict, **changes):
 def test_evidence_names_the_better_model_and_both_parts():
     room, parts = words("underfit")
     assert room == (
-        "trees does better on new rows: 81% of the error that is left is removable (p = 0.001)"
+        "better on new rows: trees; 81% of the error that is left is removable (p = 0.001)"
     )
     assert "training rows already: 0.400" in parts
     assert "new rows: 0.020" in parts
@@ -43,7 +43,7 @@ def test_evidence_names_the_better_model_and_both_parts():
 
 def test_evidence_says_why_a_better_model_does_not_count():
     assert words("good", p_value=0.4)[0].endswith("too little or too uncertain to count")
-    assert words("good", ceiling=0.48) == ("no reference model does better on new rows",)
+    assert words("good", ceiling=0.48) == ("better on new rows: no reference model",)
     assert "48% of the way" in words("noise-limited", ceiling=0.48)[1]
 
 
