@@ -57,6 +57,7 @@ LAYERS = (
         "preprocessing._multilinear_pca",
     ),
     (
+        "_dask",
         "_torch.recurrence",
         "datasets._concrete",
         "linear_model._moment_gram",
@@ -68,8 +69,6 @@ LAYERS = (
         "linear_model._terms",
         "_torch.modules",
         "neural_network._net",
-        "neural_network._classification_targets",
-        "neural_network._regression_targets",
         "neural_network._stream",
         "preprocessing._padder",
         "preprocessing._scaler",
@@ -80,7 +79,10 @@ LAYERS = (
         "_torch.sequence_net",
         "inspection",
         "linear_model._rows",
+        "neural_network._classification_targets",
+        "neural_network._partitions",
         "neural_network._plan",
+        "neural_network._regression_targets",
         "preprocessing",
     ),
     (

@@ -9,6 +9,7 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
+from sklearn_ext._dask import is_dask, over_partitions
 from sklearn_ext._validation import (
     Interval,
     StrOptions,
@@ -17,7 +18,7 @@ from sklearn_ext._validation import (
     check_is_fitted,
     validate_data,
 )
-from sklearn_ext.linear_model._dask import is_dask, reduce_partitions
+from sklearn_ext.linear_model._dask import reduce_partitions
 from sklearn_ext.linear_model._fit_rows import fit_rows
 from sklearn_ext.linear_model._fitted import from_plain, to_plain
 from sklearn_ext.linear_model._prediction import continued, predicted_values, variance_factors
@@ -367,13 +368,14 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
                 )
             return self._keep(solve_stream(merge_moments(seen, chunk), self.alpha))
 
+    @over_partitions
     def predict(self, X, return_std=False):
         """Evaluate the polynomial.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows. For a dask collection the results are dask arrays, computed when needed.
         return_std : bool, default=False
             Whether to return the standard deviation of a new observation too: noise and
             uncertainty of the coefficients together.
@@ -396,6 +398,7 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
             return predicted
         return predicted, self._shaped(self._deviation(X)).astype(dtype, copy=False)
 
+    @over_partitions
     def predict_interval(self, X, confidence_level=0.95):
         """Give intervals that hold a new observation with a given probability.
 
@@ -524,6 +527,11 @@ class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator
         if not self._goes_on_linearly():
             warn_of_extrapolation(X, self.bounds_)
         return X, X.dtype
+
+    def _some_row(self, shape):
+        """Middle of the training range."""
+        check_is_fitted(self)
+        return self.bounds_.mean(axis=1)
 
     def _goes_on_linearly(self):
         """Whether polynomials go on as tangents outside the bounds."""
