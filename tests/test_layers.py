@@ -90,6 +90,7 @@ LAYERS = (
         "_torch.targets",
         "datasets",
         "linear_model._dask",
+        "linear_model._device_rows",
         "linear_model._fitted",
         "linear_model._reading",
         "linear_model._training_data",
@@ -110,7 +111,8 @@ LAYERS = (
         "neural_network._sequential",
         "neural_network._tabular",
     ),
-    ("linear_model._polynomial", "neural_network._ffnn", "neural_network._rnn"),
+    ("linear_model._device_fit", "neural_network._ffnn", "neural_network._rnn"),
+    ("linear_model._polynomial",),
     ("linear_model", "neural_network", "neural_network._lora"),
     ("",),  # sklearn_ext/__init__.py
 )
