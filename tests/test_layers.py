@@ -41,6 +41,9 @@ LAYERS = (
         "neural_network._tables",
         "preprocessing._multilinear",
         "preprocessing._tensors",
+        "text._ranking",
+        "text._rouge",
+        "text._sentences",
     ),
     (
         "_optional",
@@ -55,6 +58,7 @@ LAYERS = (
         "inspection._gradient_flow",
         "linear_model._polynomial_basis",
         "preprocessing._multilinear_pca",
+        "text._trained_ranker",
     ),
     (
         "_torch.recurrence",
@@ -74,6 +78,7 @@ LAYERS = (
         "preprocessing._padder",
         "preprocessing._scaler",
         "preprocessing._windows",
+        "text._extractive",
     ),
     (
         "_torch.low_rank",
@@ -82,6 +87,7 @@ LAYERS = (
         "linear_model._rows",
         "neural_network._plan",
         "preprocessing",
+        "text",
     ),
     (
         "_torch.state_gradients",

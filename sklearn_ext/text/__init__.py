@@ -1,0 +1,3 @@
+"""Summaries of texts."""
+
+__all__ = []
