@@ -41,9 +41,10 @@ LAYERS = (
         "neural_network._tables",
         "preprocessing._multilinear",
         "preprocessing._tensors",
+        "text._cues",
+        "text._korean",
         "text._ranking",
-        "text._rouge",
-        "text._sentences",
+        "text._terms",
     ),
     (
         "_optional",
@@ -58,7 +59,9 @@ LAYERS = (
         "inspection._gradient_flow",
         "linear_model._polynomial_basis",
         "preprocessing._multilinear_pca",
-        "text._trained_ranker",
+        "text._rouge",
+        "text._salience",
+        "text._sentences",
     ),
     (
         "_torch.recurrence",
@@ -78,7 +81,7 @@ LAYERS = (
         "preprocessing._padder",
         "preprocessing._scaler",
         "preprocessing._windows",
-        "text._extractive",
+        "text._limits",
     ),
     (
         "_torch.low_rank",
@@ -87,7 +90,7 @@ LAYERS = (
         "linear_model._rows",
         "neural_network._plan",
         "preprocessing",
-        "text",
+        "text._selection",
     ),
     (
         "_torch.state_gradients",
@@ -97,16 +100,19 @@ LAYERS = (
         "linear_model._fitted",
         "linear_model._reading",
         "linear_model._training_data",
+        "text._trained_ranker",
     ),
     (
         "_torch.lora",
         "linear_model._dual",
         "linear_model._primal",
+        "text._extractive",
     ),
     (
         "linear_model._prediction",
         "linear_model._sparse_chaos",
         "neural_network._base",
+        "text",
     ),
     (
         "linear_model._fit_rows",
