@@ -1,81 +1,68 @@
 """Summaries made of the text's own sentences, within limits that always hold."""
 
 import re
-from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_ext.text._ranking import lexrank, pacsum, redundancy_order, term_matrix
-from sklearn_ext.text._sentences import sentence_spans
+from sklearn_ext.text._limits import Limits, truncate
+from sklearn_ext.text._ranking import to_unit_range
+from sklearn_ext.text._salience import describe, focus_relevance, salience
+from sklearn_ext.text._selection import select
+from sklearn_ext.text._sentences import split_sentences
 from sklearn_ext.text._trained_ranker import SentenceRanker
 
 __all__ = ["Limits", "SentenceRanker", "extract", "truncate"]
 
-
-@dataclass(frozen=True)
-class Limits:
-    """Largest size of a summary.
-
-    Parameters
-    ----------
-    max_sentences, max_words, max_chars : int or None, default=None
-        Largest number of sentences, of words between white space and of characters. None sets no
-        limit.
-    """
-
-    max_sentences: int | None = None
-    max_words: int | None = None
-    max_chars: int | None = None
-
-    def admit(self, text, n_sentences):
-        """Tell whether a text of so many sentences keeps within the limits."""
-        return (
-            (self.max_sentences is None or n_sentences <= self.max_sentences)
-            and (self.max_words is None or len(text.split()) <= self.max_words)
-            and (self.max_chars is None or len(text) <= self.max_chars)
-        )
+# What a reader asks for outweighs what the text itself stresses.
+FOCUS_WEIGHT = 2.0
+LINE_BREAK = re.compile(r"\s*[\r\n\v\f\x85\u2028\u2029]\s*")
+UNSPACED_END = tuple("。！？｡．」』）")
 
 
 def extract(text, limits, *, focus=None, language="auto", ranker=None):
-    """Summarise a text by its own sentences."""
-    sentences = [text[start:stop] for start, stop in sentence_spans(text, language)]
+    """Summarise a text by its own sentences, in their order.
+
+    Parameters
+    ----------
+    text : str
+        Text in any script.
+    limits : Limits
+        They always hold; without any limit the whole text is its summary.
+    focus : str or None, default=None
+        What the summary shall be about: sentences like it are preferred.
+    language : str, default="auto"
+        Code of the language, for the sentence splitter.
+    ranker : SentenceRanker or None, default=None
+        Fitted ranker; None ranks without training.
+
+    Returns
+    -------
+    str
+        Summary; "" for a text without sentences. The same input gives the same summary.
+
+    Examples
+    --------
+    >>> from sklearn_ext.text._extractive import Limits, extract
+    >>> text = "Cats sleep. Cats and dogs like to sleep at home. Rain fell."
+    >>> extract(text, Limits(max_sentences=1))
+    'Cats and dogs like to sleep at home.'
+    >>> extract(text, Limits(max_sentences=1), focus="rain")
+    'Rain fell.'
+    """
+    if limits == Limits():
+        return text.strip()
+    sentences = [LINE_BREAK.sub(" ", part) for part in split_sentences(text, language)]
     if not sentences:
         return ""
-    words = term_matrix([re.findall(r"\w+", s.lower()) for s in sentences])
-    grams = term_matrix([[s.lower()[i : i + 3] for i in range(len(s) - 2)] for s in sentences])
-    scores = sum(standard(part) for part in (lexrank(words), lexrank(grams), pacsum(words)))
+    table = describe(sentences)
+    scores = to_unit_range(salience(table) if ranker is None else ranker.rank(table))
     if focus:
-        wanted = term_matrix([re.findall(r"\w+", s.lower()) for s in [*sentences, focus]])
-        scores = scores + 3 * standard((wanted[:-1] @ wanted[[-1]].T).toarray().ravel())
-    chosen = []
-    for sentence in redundancy_order(standard(scores), words):
-        trial = sorted([*chosen, sentence])
-        if limits.admit(" ".join(sentences[i] for i in trial), len(trial)):
-            chosen = trial
-        if limits.max_sentences is not None and len(chosen) >= limits.max_sentences:
-            break
-    chosen = chosen or [int(np.argmax(scores))]
-    return truncate(" ".join(sentences[i] for i in chosen), limits, language=language)
+        scores = scores + FOCUS_WEIGHT * to_unit_range(focus_relevance(sentences, focus))
+    chosen = select(sentences, scores, table.words, limits) or [int(np.argmax(scores))]
+    return truncate(_join([sentences[i] for i in chosen]), limits, language=language)
 
 
-def standard(scores):
-    """Bring scores to the range from 0 to 1."""
-    span = np.ptp(scores)
-    return (scores - np.min(scores)) / span if span > 0 else np.zeros(len(scores))
-
-
-def truncate(text, limits, *, language="auto"):
-    """Cut a text so that it keeps within the limits."""
-    text = text.strip()
-    if limits.max_sentences is not None:
-        spans = sentence_spans(text, language)
-        if len(spans) > limits.max_sentences:
-            text = text[: spans[limits.max_sentences - 1][1]]
-    if limits.max_words is not None:
-        ends = [match.end() for match in re.finditer(r"\S+", text)]
-        if len(ends) > limits.max_words:
-            text = text[: ends[limits.max_words - 1]]
-    if limits.max_chars is not None and len(text) > limits.max_chars:
-        text = text[: limits.max_chars + 1]
-        text = text.rsplit(None, 1)[0] if any(c.isspace() for c in text) else text[:-1]
-    return text.strip()[: limits.max_chars]
+def _join(sentences):
+    """Join sentences by spaces, but not behind the full stops of CJK writing."""
+    gaps = ["" if sentence.endswith(UNSPACED_END) else " " for sentence in sentences]
+    return "".join(part for pair in zip(sentences, gaps, strict=True) for part in pair).strip()

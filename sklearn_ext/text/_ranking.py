@@ -1,40 +1,45 @@
-"""Importance of sentences from sparse term matrices; pure functions."""
+"""Importance of sentences from sparse rows of terms, without their similarity matrix.
+
+Similarities are inner products of the rows, so that a sum of similarities is a product with a sum
+of rows. Memory grows as the text does, not as its square.
+"""
 
 import numpy as np
-from scipy import sparse
 
-__all__ = ["lexrank", "pacsum", "redundancy_order", "term_matrix"]
-
-
-def term_matrix(term_lists):
-    """tf-idf rows of unit length, one a sentence."""
-    index, columns, pointers = {}, [], [0]
-    for terms in term_lists:
-        columns += [index.setdefault(term, len(index)) for term in terms]
-        pointers.append(len(columns))
-    shape = (len(pointers) - 1, max(len(index), 1))
-    matrix = sparse.csr_array((np.ones(len(columns)), columns, pointers), shape=shape)
-    matrix.sum_duplicates()
-    return weighted(matrix)
+__all__ = ["lexrank", "pacsum", "relevance", "to_unit_range"]
 
 
-def weighted(counts):
-    """Weight counts by inverse sentence frequency; scale rows to length 1."""
-    frequency = np.bincount(counts.indices, minlength=counts.shape[1])
-    idf = np.log((1 + counts.shape[0]) / (1 + frequency)) + 1
-    rows = counts.multiply(idf).tocsr()
-    norms = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
-    return sparse.csr_array(sparse.diags_array(1 / np.where(norms > 0, norms, 1)) @ rows)
+def lexrank(rows, damping=0.85, tolerance=1e-9, max_iter=100):
+    """Rank sentences by their place in the similarity graph: continuous LexRank.
 
+    Parameters
+    ----------
+    rows : csr_array of shape (n_sentences, n_terms)
+        Terms of each sentence, not negative.
+    damping : float in [0, 1), default=0.85
+        Share of the score that comes from neighbours.
+    tolerance : float, default=1e-9
+        Iterations end when the scores change by less in sum.
+    max_iter : int, default=100
+        Largest number of iterations.
 
-def lexrank(rows, damping=0.85, tolerance=1e-8, max_iter=100):
-    """Continuous LexRank, without building the similarity matrix."""
-    n = rows.shape[0]
-    degree = rows @ (rows.T @ np.ones(n))
-    degree = np.where(degree > 0, degree, 1)
-    scores = np.full(n, 1 / n)
+    Returns
+    -------
+    ndarray of shape (n_sentences,)
+        Stationary probabilities; their sum is 1.
+
+    References
+    ----------
+    .. [1] Erkan and Radev (2004). LexRank: graph-based lexical centrality as salience in text
+       summarization. Journal of Artificial Intelligence Research 22, section 3.3 and eq. (5).
+    """
+    n_sentences = rows.shape[0]
+    columns = rows.T.tocsr()
+    degree = rows @ (columns @ np.ones(n_sentences))
+    degree[degree == 0] = 1  # a sentence without terms has no neighbours
+    scores = np.full(n_sentences, 1 / n_sentences)
     for _ in range(max_iter):
-        updated = (1 - damping) / n + damping * (rows @ (rows.T @ (scores / degree)))
+        updated = (1 - damping) / n_sentences + damping * (rows @ (columns @ (scores / degree)))
         updated /= updated.sum()
         if np.abs(updated - scores).sum() < tolerance:
             return updated
@@ -43,29 +48,72 @@ def lexrank(rows, damping=0.85, tolerance=1e-8, max_iter=100):
 
 
 def pacsum(rows, before=-2.0, after=1.0):
-    """Centrality with weights for what stands before and behind a sentence."""
-    n = rows.shape[0]
-    dense = np.zeros(rows.shape[1])
-    earlier = np.zeros(n)
-    for i in range(n):
-        columns = rows.indices[rows.indptr[i] : rows.indptr[i + 1]]
-        values = rows.data[rows.indptr[i] : rows.indptr[i + 1]]
-        earlier[i] = dense[columns] @ values
-        dense[columns] += values
-    total = rows @ dense
-    own = np.asarray(rows.multiply(rows).sum(axis=1)).ravel()
-    return before * earlier + after * (total - earlier - own)
+    """Rank sentences by similarities that count by direction: position-augmented centrality.
+
+    Parameters
+    ----------
+    rows : csr_array of shape (n_sentences, n_terms)
+        Terms of each sentence, in the order of the text.
+    before : float, default=-2.0
+        Weight of the similarity to each earlier sentence.
+    after : float, default=1.0
+        Weight of the similarity to each later sentence.
+
+    Returns
+    -------
+    ndarray of shape (n_sentences,)
+        Weighted sum of similarities; unbounded.
+
+    References
+    ----------
+    .. [1] Zheng and Lapata (2019). Sentence centrality revisited for unsupervised summarization.
+       ACL, eq. (6).
+    """
+    so_far = np.zeros(rows.shape[1])
+    earlier, own = np.zeros(rows.shape[0]), np.zeros(rows.shape[0])
+    for i, (start, stop) in enumerate(zip(rows.indptr[:-1], rows.indptr[1:], strict=True)):
+        terms, weights = rows.indices[start:stop], rows.data[start:stop]
+        earlier[i] = so_far[terms] @ weights
+        own[i] = weights @ weights
+        so_far[terms] += weights
+    later = rows @ so_far - earlier - own
+    return before * earlier + after * later
 
 
-def redundancy_order(scores, rows, trade=0.7):
-    """Yield sentences by maximal marginal relevance."""
-    scores = np.asarray(scores, dtype=float)
-    closest = np.zeros(len(scores))
-    left = np.ones(len(scores), dtype=bool)
-    for _ in range(len(scores)):
-        marginal = np.where(left, trade * scores - (1 - trade) * closest, -np.inf)
-        best = int(np.argmax(marginal))
-        yield best
-        left[best] = False
-        row = rows[[best]]
-        closest = np.maximum(closest, (rows @ row.T).toarray().ravel())
+def relevance(rows, query):
+    """Compare each sentence with a query.
+
+    Parameters
+    ----------
+    rows : csr_array of shape (n_sentences, n_terms)
+        Terms of each sentence.
+    query : csr_array of shape (1, n_terms)
+        Terms of the query.
+
+    Returns
+    -------
+    ndarray of shape (n_sentences,)
+        Inner products.
+    """
+    return (rows @ query.T).toarray().ravel()
+
+
+def to_unit_range(values):
+    """Map values linearly to [0, 1]; equal values become 0.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,)
+        Finite numbers.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        The least is 0 and the largest 1.
+    """
+    values = np.asarray(values, dtype=float)
+    lowest, span = values.min(), np.ptp(values)
+    # Differences that only rounding makes are none.
+    if span <= 1e-12 * np.abs(values).max():
+        return np.zeros(len(values))
+    return (values - lowest) / span

@@ -1,104 +1,211 @@
-"""Sentences of a text as offsets into it, for spaced, CJK and unpunctuated Korean writing."""
+"""Sentences of a text as offsets into it: spaced writing, CJK, and unpunctuated Korean.
+
+A text is first divided where its layout does (blank lines, list items, lines that do not run on),
+then behind full stops that end a sentence, then behind Korean closing verbs. Every rule looks only
+at the neighbourhood, so that a sentence taken out of its text stays one sentence.
+"""
 
 import re
 
+from sklearn_ext.text._korean import KOREAN, korean_ends
+
 __all__ = ["sentence_spans", "split_sentences"]
 
-# What may stand before a full stop that does not end the sentence.
+# Abbreviations behind which a sentence goes on, whatever follows.
 NEVER_LAST = frozenset(
     """mr mrs ms dr prof rev hon gen col maj capt lt sgt sen rep gov pres st mt messrs mme mlle
-    fig figs eq eqs sec secs ch chap tab ref refs thm lem prop cor def ex vs cf viz e.g i.e eg ie
-    resp approx ca pp p vol vols nos ed eds trans art para dept est max min avg""".split()
+    fig figs eq eqs sec secs ch chap ref refs thm def ex vs cf viz e.g i.e eg ie resp approx ca pp
+    vol vols nos eds trans dept est al.e""".split()
 )
-# What may end a sentence or not: the next word decides.
+# Abbreviations that may also be the last word: they are if a capital or nothing follows.
 SOMETIMES_LAST = frozenset(
-    """al etc inc ltd co corp bros jr sr no u.s u.k u.n e.u u.s.a d.c a.m p.m ph.d m.d b.a m.a
-    jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun ave blvd rd
-    a.k.a w.r.t s.t i.i.d""".split()
+    """al etc inc ltd co corp bros jr sr u.s u.k u.n e.u u.s.a d.c a.m p.m ph.d m.d b.a m.a jan feb
+    mar apr jun jul aug sep sept oct nov dec ave blvd rd a.k.a w.r.t s.t i.i.d ed max min avg
+    art para tab""".split()
 )
-OPENERS = "\"'“‘«‹([{<「『（《〈【*_`"
-CLOSERS = "\"'”’»›)]}>」』）》〉】*_`"
-STOPS = ".!?…‥。！？｡．؟۔।॥።"
+# Behind these a number goes on the sentence.
+BEFORE_NUMBER = frozenset("no nos p pp art par tab ver v vol chap ch sec fig eq nr".split())
+# A capital behind a single letter ("J. Smith") goes on, but not one of these ("vitamin C. It").
+OPENING_WORDS = frozenset(
+    "a an the this that these those it its he she we they you i in on at for if when while".split()
+    + "there here however but and as our my his her their what who how why where".split()
+)
+OPENERS = "\"'“‘«‹([{<「『（《〈【*_`¿¡"
+CLOSERS = re.escape("\"'”’»›)]}>」』）》〉】*_`")
 WIDE_STOPS = "。！？｡．؟۔।॥።"
-TERMINATOR = re.compile(rf"[{STOPS}]+(?:\s*[.…])*[{re.escape(CLOSERS)}]*")
-WORD_BEFORE = re.compile(r"[^\s()\[\]{}\"“”‘’,;:/]+$")
-BLOCK = re.compile(r"\n\s*\n|[\r\n]+")
-HANGUL = re.compile("[가-힣]")
-KOREAN_END = re.compile(
-    r"(?:습니다|입니다|합니다|됩니다|니다|습니까|입니까|니까\?|[았었였했됐갔왔봤줬졌썼났렸켰셨겠있없같렇]다|"
-    r"[한된인간온난진준본쓴든른린킨긴친]다|이다|아니다|[아어여해와워돼봐줘져쳐켜려겨][요]|"
-    r"예요|에요|네요|군요|데요|지요|죠|나요|까요|세요|거든요)(?=\s)"
-)
+STOPS = f".!?…‥{WIDE_STOPS}"
+TERMINATOR = re.compile(rf"[{STOPS}]+(?:\s+[.…](?=\s|$))*(?:[{CLOSERS}]+|\s[”’»)\"](?=\s|$))*")
+BRACKETS = {"「": "」", "『": "』", "（": "）", "《": "》", "〈": "〉", "【": "】", "“": "”"}
+LONGEST_QUOTE = 300  # characters; a bracket that is open for longer has been forgotten
+# What follows a Japanese quotation that stands inside a sentence.
+QUOTE_PARTICLES = "とっのがをはにもでへやなよ"
+LAST_WORD = re.compile(r"[^\s()\[\]{}\"“”‘’,;:/]+$")
+BREAK = re.compile(r"[\r\n\v\f\x85\u2028\u2029]+[^\S\r\n]*(?:[\r\n]+[^\S\r\n]*)*")
+ITEM = re.compile(r"(?:[-*•‣▪●○◦·–—]|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)]|[①-⑳]|[가-하][.)])\s")
+# The number of a list item stands at the start or behind another stop.
+ITEM_NUMBER = re.compile(rf"(?:^|[{STOPS}:;])\s*\(?\d{{1,2}}$")
+# A round bracket behind "et al." opens the year of a citation.
+CITATION_FREE = OPENERS.replace("(", "")
+FULL_LINE = 40  # characters; a shorter line has not been wrapped by a margin
 
 
 def sentence_spans(text, language="auto"):
-    """Find the sentences of a text."""
+    """Find the sentences of a text.
+
+    Parameters
+    ----------
+    text : str
+        Text in any script.
+    language : str, default="auto"
+        Code of the language. Korean closing verbs are looked for if it is "auto" or "ko".
+
+    Returns
+    -------
+    list of (int, int)
+        Start and stop of each sentence, ascending. They do not overlap, and everything outside
+        of them is white space.
+
+    Examples
+    --------
+    >>> from sklearn_ext.text._sentences import sentence_spans
+    >>> text = "Dr. Kim paid 3.5 million. Why?"
+    >>> [text[start:stop] for start, stop in sentence_spans(text)]
+    ['Dr. Kim paid 3.5 million.', 'Why?']
+    """
     spans = []
-    for start, stop in blocks(text):
-        for first, last in punctuated(text, start, stop):
-            if language in ("auto", "ko"):
-                spans += korean_endings(text, first, last)
+    for start, stop in _pieces(text, 0, len(text), _layout_ends):
+        for first, last in _pieces(text, start, stop, _stop_ends):
+            if language in ("auto", "ko") and KOREAN.search(text, first, last):
+                spans += _pieces(text, first, last, _korean_ends)
             else:
                 spans.append((first, last))
     return spans
 
 
 def split_sentences(text, language="auto"):
-    """List the sentences of a text."""
+    """List the sentences of a text.
+
+    Parameters
+    ----------
+    text : str
+        Text in any script.
+    language : str, default="auto"
+        As in :func:`sentence_spans`.
+
+    Returns
+    -------
+    list of str
+        Sentences without the white space between them.
+    """
     return [text[start:stop] for start, stop in sentence_spans(text, language)]
 
 
-def blocks(text):
-    """Yield the stripped spans between line breaks."""
-    start = 0
-    for match in BLOCK.finditer(text):
-        yield from stripped(text, start, match.start())
-        start = match.end()
-    yield from stripped(text, start, len(text))
+def _pieces(text, start, stop, find_ends):
+    """List the spans between the ends that a rule finds, without white space around them."""
+    spans = []
+    for end in [*find_ends(text, start, stop), stop]:
+        part = text[start:end]
+        if kept := part.strip():
+            first = start + len(part) - len(part.lstrip())
+            spans.append((first, first + len(kept)))
+        start = end
+    return spans
 
 
-def stripped(text, start, stop):
-    """Yield the span without the white space around it, if anything is left."""
-    part = text[start:stop]
-    left = len(part) - len(part.lstrip())
-    if left < len(part):
-        yield start + left, start + len(part.rstrip())
+def _layout_ends(text, start, stop):
+    """Yield the offsets of line breaks at which a new sentence begins."""
+    line_start = start
+    for match in BREAK.finditer(text, start, stop):
+        line = text[line_start : match.start()].strip()
+        following = text[match.end() : match.end() + 80]
+        if _is_blank_line(match[0]) or ITEM.match(following) or not _runs_on(line, following):
+            yield match.start()
+        line_start = match.end()
 
 
-def punctuated(text, start, stop):
-    """Yield the spans between full stops that end a sentence."""
-    for match in TERMINATOR.finditer(text, start, stop):
-        if match.end() < stop and ends_sentence(text, match, start, stop):
-            yield from stripped(text, start, match.end())
-            start = match.end()
-    yield from stripped(text, start, stop)
+def _is_blank_line(line_break):
+    """Tell whether a run of line breaks leaves a line empty."""
+    return line_break.replace("\r\n", "\n").replace("\r", "\n").count("\n") > 1
 
 
-def ends_sentence(text, match, start, stop):
-    """Tell whether a run of stops ends a sentence."""
-    if match[0][0] in WIDE_STOPS:
+def _runs_on(line, following):
+    """Tell whether a line was broken in the middle of a sentence."""
+    following = following.lstrip(OPENERS)
+    if line.rstrip("\"'”’»)」』）")[-1:] in STOPS or not following:
+        return False
+    if line.endswith((",", "、", "，", "-", "–")) or following[0].islower():
         return True
+    return len(line) >= FULL_LINE and not line.endswith((":", "："))
+
+
+def _stop_ends(text, start, stop):
+    """Yield the offsets behind full stops that end a sentence."""
+    closing = 0  # offset of the bracket that closes the quotation
+    position = start
+    for match in TERMINATOR.finditer(text, start, stop):
+        closing = max(closing, _open_until(text, position, match.start(), stop))
+        position = match.start()
+        if match.end() <= closing or match.end() >= stop:
+            continue
+        if match[0][0] in WIDE_STOPS:
+            if not (match[0][-1] in "」』）”" and text[match.end()] in QUOTE_PARTICLES):
+                yield match.end()
+        elif _ends_sentence(text, match, start):
+            yield match.end()
+
+
+def _open_until(text, start, end, stop):
+    """Find where the last wide bracket that opens in a span closes; 0 if none does behind it."""
+    for opening in range(end - 1, start - 1, -1):
+        closer = BRACKETS.get(text[opening])
+        if closer:
+            closing = text.find(closer, opening, min(stop, opening + LONGEST_QUOTE))
+            return closing if closing >= end else 0
+    return 0
+
+
+def _ends_sentence(text, match, start):
+    """Tell whether stops of spaced writing end a sentence."""
     if not text[match.end()].isspace():
         return False
-    following = text[match.end() : match.end() + 40].lstrip().lstrip(OPENERS)
-    spaced = match.start() > start and text[match.start() - 1].isspace()
-    if following[:1].islower() and not spaced:
+    following = text[match.end() : match.end() + 40].split(maxsplit=1)
+    following = following[0] if following else ""
+    before = text[start : match.start()].rstrip()
+    spaced = len(before) < match.start() - start  # as in text that was cut into tokens
+    if following[:1] in tuple(",;:)]}”"):  # "Smith et al . , 2010"
         return False
-    if match[0][0] != "." or spaced:
-        return True
-    word = WORD_BEFORE.search(text, start, match.start())
-    word = word[0].lower() if word else ""
-    if word in NEVER_LAST or (word in SOMETIMES_LAST and not following[:1].isupper()):
+    if following.lstrip(OPENERS)[:1].islower() and not spaced:
         return False
-    if len(word) == 1 and word.isalpha() and word != "i":
-        return False
-    return not (word.isdigit() and text[start : match.start()].strip() == word)
+    return match[0][0] != "." or match[0].startswith("..") or _ends_word(before, following)
 
 
-def korean_endings(text, start, stop):
-    """Yield the spans that verb endings divide a piece of text without full stops into."""
-    if HANGUL.search(text, start, stop):
-        for match in KOREAN_END.finditer(text, start, stop):
-            yield from stripped(text, start, match.end())
-            start = match.end()
-    yield from stripped(text, start, stop)
+def _ends_word(before, following):
+    """Tell whether a single full stop behind a word ends the sentence, not only the word."""
+    found = LAST_WORD.search(before[-40:])
+    word = found[0].lower() if found else ""
+    if word in NEVER_LAST or (word in BEFORE_NUMBER and following[:1].isdigit()):
+        return False
+    if word in SOMETIMES_LAST:
+        return following.lstrip(CITATION_FREE)[:1].isupper()
+    if len(word) == 1 and word.isalpha():
+        return _ends_letter(before, following.lstrip(OPENERS))
+    return not ITEM_NUMBER.search(before)
+
+
+def _ends_letter(before, following):
+    """Tell whether a full stop behind a single letter ends the sentence; initials go on."""
+    opening = following.lower().strip(",.;:") in OPENING_WORDS
+    return before[-1:] == "I" or (opening and len(before.split()) > 1) or not before[-1:].isupper()
+
+
+def _korean_ends(text, start, stop):
+    """List the offsets behind Korean closing verbs, but not within quotations."""
+    ends = []
+    position = start
+    closing = 0
+    for end in korean_ends(text, start, stop):
+        closing = max(closing, _open_until(text, position, end, stop))
+        position = end
+        if end > closing and text.count('"', start, end) % 2 == 0:
+            ends.append(end)
+    return ends

@@ -19,7 +19,7 @@ from sklearn_ext.text._containers import SameShapeOutputMixin
 from sklearn_ext.text._engine import Engine
 from sklearn_ext.text._grounding import ungrounded_words
 from sklearn_ext.text._references import reference_texts
-from sklearn_ext.text._rouge import mean_rouge
+from sklearn_ext.text._rouge import rouge
 from sklearn_ext.text._run_log import Failure, RunLog, Summaries, UngroundedSummary
 from sklearn_ext.text._strategies import STRATEGIES
 from sklearn_ext.text._text_table import is_one_dimensional, read_table, read_texts
@@ -119,7 +119,8 @@ class TextSummarizer(SameShapeOutputMixin, OneToOneFeatureMixin, TransformerMixi
         summaries: texts of 10 characters and more at the median, half of them different at the
         least; labels of a classifier in the same pipeline are left alone.
     metric : {"rouge1", "rouge2", "rougeLsum"}, default="rougeLsum"
-        What `score` gives the mean F1 of.
+        What `score` gives the mean F1 of: overlap in words, in pairs of words, or in order
+        ("Lsum", where each line of a text is a sentence).
     progress : bool or callable, default=False
         True shows a bar (by the package tqdm); a function is called with (done, total).
     random_state : int, RandomState instance or None, default=None
@@ -360,7 +361,8 @@ class TextSummarizer(SameShapeOutputMixin, OneToOneFeatureMixin, TransformerMixi
             )
         references = read_texts(y, name="y")
         summaries = self._finished(table).summaries[table.rows, table.columns]
-        return mean_rouge(references, list(summaries), self.metric)
+        pairs = zip(references, summaries, strict=True)
+        return float(np.mean([rouge(*pair, self.metric).fmeasure for pair in pairs]))
 
     def estimate(self, X):
         """Tell what `transform` would use at most, before a single request.
