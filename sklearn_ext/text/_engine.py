@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from sklearn_ext._optional import import_optional
 from sklearn_ext.exceptions import BackendError
 from sklearn_ext.text._batch import Outcome, run_batch
-from sklearn_ext.text._extractive import Limits, extract, truncate
+from sklearn_ext.text._extractive import extract
 from sklearn_ext.text._ledger import Ledger, check_budget, price
+from sklearn_ext.text._limits import Limits, truncate
 from sklearn_ext.text._run_log import Estimate
 from sklearn_ext.text._strategies import carry_out, make_plan
 from sklearn_ext.text._tokens import estimate_tokens
@@ -182,6 +183,7 @@ class Engine:
             strategy=self.params.strategy,
             context=self._context(backend),
             count_tokens=self._count_tokens,
+            text_only=getattr(backend, "text_only", False),
         )
 
     def _template(self):

@@ -11,7 +11,9 @@ from typing import Any
 
 from sklearn_ext.exceptions import BackendError
 from sklearn_ext.text._chunking import cut_to, split_text
-from sklearn_ext.text._extractive import Limits, extract
+from sklearn_ext.text._extractive import extract
+from sklearn_ext.text._limits import Limits
+from sklearn_ext.text.backends._protocol import request_tokens
 
 __all__ = ["STRATEGIES", "Plan", "carry_out", "make_plan"]
 
@@ -41,6 +43,8 @@ class Plan:
         Largest number of tokens of a summary that goes into another request.
     fan_in : int
         Summaries that are combined by one request, at least 2.
+    text_only : bool, default=False
+        Whether the backend gets texts without instructions.
 
     Examples
     --------
@@ -57,6 +61,7 @@ class Plan:
     room: int | None = None
     partial: int = 0
     fan_in: int = 2
+    text_only: bool = False
 
     @property
     def n_requests(self):
@@ -72,18 +77,17 @@ class Plan:
     @property
     def n_tokens_in(self):
         """Upper estimate of the tokens that are read."""
-        if self.strategy == "extract_then_abstract":
-            sizes = self.room
-        else:
+        sizes = self.room
+        if self.strategy != "extract_then_abstract":
             sizes = sum(map(self.count_tokens, self.parts))
         n_later = self.n_requests - len(self.parts)
         n_summaries = len(self.parts) - 1 if self.strategy == "refine" else n_later * self.fan_in
-        task = "refine" if self.strategy == "refine" else "combine"
-        overhead = self.n_requests * _overhead(self.template, task, self.count_tokens)
-        return sizes + overhead + n_summaries * (self.partial + 1)
+        task = {"map_reduce": "combine", "refine": "refine"}.get(self.strategy, "summarize")
+        overhead = _overhead(self.template, task, self.count_tokens, self.text_only)
+        return sizes + self.n_requests * overhead + n_summaries * (self.partial + 1)
 
 
-def make_plan(text, template, *, strategy, context, count_tokens):
+def make_plan(text, template, *, strategy, context, count_tokens, text_only=False):
     """Decide what will be asked for a text.
 
     Parameters
@@ -99,6 +103,8 @@ def make_plan(text, template, *, strategy, context, count_tokens):
         Tokens that prompt and answer may have together; None is no limit.
     count_tokens : callable
         Function from a text to its number of tokens.
+    text_only : bool, default=False
+        Whether the backend gets texts without instructions.
 
     Returns
     -------
@@ -116,16 +122,18 @@ def make_plan(text, template, *, strategy, context, count_tokens):
     >>> from sklearn_ext.text import SummaryRequest
     >>> from sklearn_ext.text._strategies import make_plan
     >>> template = SummaryRequest("", max_tokens=50)
-    >>> plan = make_plan("A b. " * 99, template, strategy="refine", context=999, count_tokens=len)
-    >>> plan.n_requests > 1
-    True
+    >>> plan = make_plan("A b. " * 99, template, strategy="refine", context=1999, count_tokens=len)
+    >>> plan.n_requests
+    1
     """
+    ask_once = Plan("stuff", (text,), template, count_tokens, text_only=text_only)
     if context is None:
-        return Plan("stuff", (text,), template, count_tokens)
-    template = replace(template, max_tokens=max(1, min(template.max_tokens, context // 4)))
-    room = _room(template, "summarize", context, count_tokens)
+        return ask_once
+    answer = max(1, min(template.max_tokens, context // 4))
+    ask_once = replace(ask_once, template=replace(template, max_tokens=answer))
+    room = _room(ask_once, "summarize", context)
     if count_tokens(text) <= room:
-        return Plan("stuff", (text,), template, count_tokens, room)
+        return replace(ask_once, room=room)
     if strategy == "stuff":
         raise BackendError(
             f"The text has {count_tokens(text)} tokens and context_tokens={context} leaves room "
@@ -133,31 +141,42 @@ def make_plan(text, template, *, strategy, context, count_tokens):
             kind="context",
         )
     if strategy in ("auto", "extract_then_abstract"):
-        return Plan("extract_then_abstract", (text,), template, count_tokens, room)
+        return replace(ask_once, strategy="extract_then_abstract", room=room)
+    return _divided(ask_once, strategy, room, context)
+
+
+def _divided(plan, strategy, room, context):
+    """Plan the parts of "map_reduce" and "refine"."""
     task = "combine" if strategy == "map_reduce" else "refine"
-    later = min(room, _room(template, task, context, count_tokens))
-    partial = min(2 * template.max_tokens, later // 2 - 1)
-    room = later - partial if strategy == "refine" else room
-    parts = tuple(split_text(text, room, count_tokens, language=template.language))
-    fan_in = max(2, later // (partial + 1))
-    return Plan(strategy, parts, template, count_tokens, room, partial, fan_in)
+    later = min(room, _room(plan, task, context))
+    partial = min(2 * plan.template.max_tokens, later // 2 - 1)
+    room = later - partial - 1 if strategy == "refine" else room
+    parts = split_text(plan.parts[0], room, plan.count_tokens, language=plan.template.language)
+    return replace(
+        plan,
+        strategy=strategy,
+        parts=tuple(parts),
+        room=room,
+        partial=partial,
+        fan_in=max(2, later // (partial + 1)),
+    )
 
 
-def _overhead(template, task, count_tokens):
+def _overhead(template, task, count_tokens, text_only):
     """Tokens of a request without any text."""
     empty = replace(template, task=task, text="", previous="")
-    return count_tokens(empty.instructions) + count_tokens(empty.prompt)
+    return request_tokens(empty, count_tokens, text_only=text_only)
 
 
-def _room(template, task, context, count_tokens):
+def _room(plan, task, context):
     """Tokens that a request leaves for texts."""
-    overhead = _overhead(template, task, count_tokens)
-    room = context - template.max_tokens - overhead - MARGIN
+    answer = plan.template.max_tokens
+    overhead = _overhead(plan.template, task, plan.count_tokens, plan.text_only)
+    room = context - answer - overhead - MARGIN
     if room < LEAST_ROOM:
         raise BackendError(
             f"context_tokens={context} is too small: instructions take {overhead} tokens and the "
-            f"answer max_tokens={template.max_tokens}. At least "
-            f"{context - room + LEAST_ROOM} are needed.",
+            f"answer max_tokens={answer}. At least {context - room + LEAST_ROOM} are needed.",
             kind="context",
         )
     return room

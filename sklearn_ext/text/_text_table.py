@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from numbers import Number
 
 import numpy as np
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, check_array
 
 from sklearn_ext._validation import validate_data
 
@@ -185,6 +185,8 @@ def _read_sequence(estimator, X, reset):
 
 
 def _read_columns(estimator, X, reset):
+    if isinstance(X, list | tuple) and np.asarray(X).dtype.kind in "US":
+        X = np.array(X, dtype=object)  # numpy would write numbers as texts
     may_be_empty = not reset and estimator._text_columns.any()
     values = validate_data(
         estimator,
@@ -216,7 +218,7 @@ def _read_columns(estimator, X, reset):
 
 def _numeric_table(estimator, values):
     if values.dtype == object:
-        values = validate_data(estimator, values, reset=False, skip_check_array=False)
+        values = check_array(values, estimator=estimator, input_name="X")
     assert_all_finite(values, estimator_name=type(estimator).__name__, input_name="X")
     nowhere = np.empty(0, dtype=int)
     return TextTable(values, nowhere, nowhere, [])

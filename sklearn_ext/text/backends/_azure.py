@@ -37,6 +37,7 @@ class AzureBackend(VendorBackend):
     key_variable = "AZURE_LANGUAGE_KEY"
     needs_model = False
     needs_base_url = True
+    text_only = True
     default_context = 30_000  # the service takes 125,000 characters
 
     def _build(self, key: str) -> Any:

@@ -25,6 +25,8 @@ class CallableBackend:
     'A Cat'
     """
 
+    text_only = True
+
     def __init__(self, function: Callable[[str], Any]) -> None:
         self.function = function
 

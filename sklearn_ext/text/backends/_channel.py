@@ -7,7 +7,12 @@ from typing import Any
 from sklearn_ext.exceptions import BackendError
 from sklearn_ext.text.backends._cache import Cache, request_key
 from sklearn_ext.text.backends._deadline import call_within
-from sklearn_ext.text.backends._protocol import Backend, SummaryReply, SummaryRequest
+from sklearn_ext.text.backends._protocol import (
+    Backend,
+    SummaryReply,
+    SummaryRequest,
+    request_tokens,
+)
 from sklearn_ext.text.backends._retry import Allowance, Gate, with_retries
 
 __all__ = ["Channel", "encodable"]
@@ -89,7 +94,8 @@ class Channel:
         return reply
 
     def _send(self, request: SummaryRequest, allowance: Allowance) -> SummaryReply:
-        read = self.count_tokens(request.instructions) + self.count_tokens(request.prompt)
+        text_only = getattr(self.backend, "text_only", False)
+        read = request_tokens(request, self.count_tokens, text_only=text_only)
         reserved = read, request.max_tokens
         self._check_context(sum(reserved))
         self.ledger.reserve(*reserved)

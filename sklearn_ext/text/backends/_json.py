@@ -25,6 +25,7 @@ class JSONBackend(VendorBackend):
     """
 
     address = ""
+    text_only = True
 
     def _build(self, key: str) -> Any:
         httpx = import_optional("httpx", extra="text", purpose=f"backend={self.name!r}")

@@ -1,11 +1,12 @@
 """What a backend is asked and what it answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from sklearn_ext.text._prompts import fenced, instructions, new_fence
 
-__all__ = ["Backend", "SummaryReply", "SummaryRequest"]
+__all__ = ["Backend", "SummaryReply", "SummaryRequest", "request_tokens"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,37 @@ class SummaryRequest:
         """The fenced text: the user message for a language model."""
         blocks = [self.previous, self.text] if self.task == "refine" else [self.text]
         return "\n\n".join(fenced(block, self.fence) for block in blocks)
+
+
+def request_tokens(
+    request: SummaryRequest, count_tokens: Callable[[str], int], *, text_only: bool
+) -> int:
+    """Count the tokens of a request.
+
+    Parameters
+    ----------
+    request : SummaryRequest
+        What is asked for.
+    count_tokens : callable
+        Function from a text to its number of tokens.
+    text_only : bool
+        Whether the backend gets the text without instructions and fences.
+
+    Returns
+    -------
+    n_tokens : int
+        Tokens that are read.
+
+    Examples
+    --------
+    >>> from sklearn_ext.text import SummaryRequest
+    >>> from sklearn_ext.text.backends._protocol import request_tokens
+    >>> request_tokens(SummaryRequest("A cat."), len, text_only=True)
+    6
+    """
+    if text_only:
+        return count_tokens(request.previous) + count_tokens(request.text)
+    return count_tokens(request.instructions) + count_tokens(request.prompt)
 
 
 @dataclass(frozen=True)

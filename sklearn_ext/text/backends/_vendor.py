@@ -67,6 +67,7 @@ class VendorBackend:
     key_variable = ""  # of the vendor's own documentation
     needs_model = True
     needs_base_url = False
+    text_only = False  # whether it gets the text without instructions
     default_context: int | None = None  # tokens
 
     def __init__(self, settings: VendorSettings) -> None:
