@@ -25,13 +25,23 @@ class CohereBackend(VendorBackend):
 
     def _build(self, key: str) -> Any:
         cohere = import_optional("cohere", extra="cohere", purpose="backend='cohere'")
+        httpx = import_optional("httpx", extra="cohere", purpose="backend='cohere'")
+        # Its client has no close(): the connections are ours, to be closed by us.
+        self._connection_pool = httpx.Client(timeout=self.settings.timeout, follow_redirects=True)
         return cohere.ClientV2(
             key,
             base_url=self.settings.base_url,
             timeout=self.settings.timeout,
             max_retries=0,
+            httpx_client=self._connection_pool,
             log_warning_experimental_features=False,
         )
+
+    def close(self) -> None:
+        """Close the connections."""
+        super().close()
+        if hasattr(self, "_connection_pool"):
+            self._connection_pool.close()
 
     def _send(self, client: Any, request: SummaryRequest) -> SummaryReply:
         answer = client.chat(
