@@ -171,7 +171,7 @@ def _summary_level(reference, summary):
 
 
 def _common_places(first, second):
-    """Places in the first list of one longest common subsequence, ties broken as rouge-score does."""
+    """Places in the first list of a longest common subsequence, ties broken as in rouge-score."""
     lengths = _length_table(first, second)
     i, j, places = len(first), len(second), []
     while i > 0 and j > 0:

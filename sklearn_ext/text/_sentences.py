@@ -46,6 +46,7 @@ ITEM = re.compile(r"(?:[-*•‣▪●○◦·–—]|\(?(?:\d{1,3}|[a-zA-Z]|[iv
 ITEM_NUMBER = re.compile(rf"(?:^|(\S*)[{STOPS}:;])\s*\(?\d{{1,2}}$")
 # A round bracket behind "et al." opens the year of a citation.
 CITATION_FREE = OPENERS.replace("(", "")
+LOOK_BACK = 60  # characters that decide about a full stop
 FULL_LINE = 40  # characters; a shorter line has not been wrapped by a margin
 
 
@@ -176,8 +177,9 @@ def _ends_sentence(text, match, start):
         return False
     following = text[match.end() : match.end() + 40].split(maxsplit=1)
     following = following[0] if following else ""
-    before = text[start : match.start()].rstrip()
-    spaced = len(before) < match.start() - start  # as in text that was cut into tokens
+    before = text[max(start, match.start() - LOOK_BACK) : match.start()]
+    spaced = before[-1:].isspace()  # as in text that was cut into tokens
+    before = before.rstrip()
     if following[:1] in tuple(",;:)]}”"):  # "Smith et al . , 2010"
         return False
     if following.lstrip(OPENERS)[:1].islower() and not spaced:
@@ -187,7 +189,7 @@ def _ends_sentence(text, match, start):
 
 def _ends_word(before, following):
     """Tell whether a single full stop behind a word ends the sentence, not only the word."""
-    found = LAST_WORD.search(before[-40:])
+    found = LAST_WORD.search(before)
     word = found[0].lower() if found else ""
     if word in NEVER_LAST or (word in BEFORE_NUMBER and following[:1].isdigit()):
         return False

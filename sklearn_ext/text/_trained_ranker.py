@@ -34,9 +34,10 @@ class SentenceRanker:
     """Rank sentences by what reference summaries have shown to matter.
 
     A ridge regression on measurements and wording predicts how much each sentence overlaps with
-    its nearest sentence of the reference, relative to its text. Its score is mixed with the untrained salience; penalty
-    and mixture are chosen by cross-validated ROUGE of the summaries. The gain over no training
-    must be larger than two standard errors, otherwise the ranker stays the untrained one.
+    its nearest sentence of the reference, relative to its text. Its score is mixed with the
+    untrained salience; penalty and mixture are chosen by cross-validated ROUGE of the summaries.
+    The gain over no training must be larger than two standard errors, otherwise the ranker stays
+    the untrained one.
 
     Attributes
     ----------

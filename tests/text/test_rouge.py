@@ -96,5 +96,5 @@ def test_few_foreign_letters_are_english():
 
 
 def test_unknown_kind():
-    with pytest.raises(ValueError, match="kind must be one of .* got 'rouge9'"):
+    with pytest.raises(ValueError, match=r"kind must be one of .* got 'rouge9'"):
         rouge("a", "a", "rouge9")

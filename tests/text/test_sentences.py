@@ -54,8 +54,10 @@ def test_blank_lines_and_lists_end_sentences():
     text = "A heading\n\nFirst point: \n- apples\n- pears and\n  plums\n1. one\n2) two\n• three"
     assert_split(
         text,
-        ["A heading", "First point:", "- apples", "- pears and\n  plums"]
-        + ["1. one", "2) two", "• three"],
+        [
+            *("A heading", "First point:", "- apples", "- pears and\n  plums"),
+            *("1. one", "2) two", "• three"),
+        ],
     )
 
 

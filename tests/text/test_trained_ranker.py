@@ -1,6 +1,7 @@
 """The trained ranker: learns what references stress, and is never worse than no training."""
 
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -19,8 +20,7 @@ def verdict_corpus(n_texts, seed):
     for _ in range(n_texts):
         nouns = generator.choice(NOUNS, 8)
         parts = [
-            f"The {a} near the {b} was seen by many people that day."
-            for a, b in zip(nouns, nouns[1:], strict=False)
+            f"The {a} near the {b} was seen by many people that day." for a, b in pairwise(nouns)
         ]
         verdict = f"Verdict on the {nouns[0]} and the {generator.choice(NOUNS)} is known."
         parts.insert(int(generator.integers(len(parts))), verdict)
