@@ -43,11 +43,11 @@ def extract(text, limits, *, focus=None, language="auto", ranker=None):
     Examples
     --------
     >>> from sklearn_ext.text._extractive import Limits, extract
-    >>> text = "Cats sleep. Cats and dogs like to sleep at home. Rain fell."
+    >>> text = "Rain fell all night. A new library opened. The library is near the new school."
     >>> extract(text, Limits(max_sentences=1))
-    'Cats and dogs like to sleep at home.'
+    'A new library opened.'
     >>> extract(text, Limits(max_sentences=1), focus="rain")
-    'Rain fell.'
+    'Rain fell all night.'
     """
     if limits == Limits():
         return text.strip()

@@ -22,8 +22,9 @@ PRESENT = _with_final(4)  # ㄴ: 한, 된, 는
 FUTURE = _with_final(8)  # ㄹ: 할, 을, 일
 ADJECTIVE = _with_final(17)  # ㅂ: 어렵, 쉽, 롭
 # Stems of adjectives, whose bare form with -다 closes a sentence (a verb's does not).
-QUALITIES = """없 같 않 싶 높 낮 많 적 좋 싫 크 작 길 짧 넓 좁 아니 다르 빠르 이르 푸르 쁘 프 젊
-    밝 맑 맞 낫 렇 멀 달 검 붉 희 옳 굵 얇 깊 옅 짙 곱 뜨겁 괜찮 마찬가지 드물 느리 어리 흐리 모자라 하"""
+QUALITIES = """없 같 않 싶 높 낮 많 적 좋 싫 크 작 길 짧 넓 좁 아니 다르 빠르 이르 푸르 쁘 프
+    젊 밝 맑 맞 낫 렇 멀 달 검 붉 희 옳 굵 얇 깊 옅 짙 괜찮 마찬가지 드물 느리 어리 흐리 모자라
+    하"""
 CLOSING = "|".join(
     (
         rf"(?:{PAST}|{PRESENT}|{ADJECTIVE}|니|이|(?:{'|'.join(QUALITIES.split())}))다",
@@ -35,7 +36,7 @@ CLOSING = "|".join(
     )
 )
 TAIL = r"[ㅋㅎㅅㅠㅜ~^;!♡♥♪]*"
-END = re.compile(rf"[가-힣]*?(?:{CLOSING}){TAIL}(?=\s)")
+END = re.compile(rf"(?:{CLOSING}){TAIL}(?=\s)")
 # Words that end alike but close nothing.
 NO_END = re.compile(
     r"(?:.*(?:보다|마다|에다|데다|려다|대다|어다|아다|까지|(?<!않)는데|여러분)"

@@ -103,7 +103,7 @@ def truncate(text, limits, *, language="auto"):
     Examples
     --------
     >>> from sklearn_ext.text._limits import Limits, truncate
-    >>> truncate("One here. Two here. Three.", Limits(max_words=5))
+    >>> truncate("One here. Two here. Three.", Limits(max_words=4))
     'One here. Two here.'
     """
     text = text.strip()

@@ -18,8 +18,10 @@ MARKS = (
 )
 UNICODE_TOKEN = re.compile(rf"[{UNSPACED}]|(?:[^\W_{UNSPACED}]|[{MARKS}])+")
 FOREIGN_LETTER = re.compile(r"[^\W\d_a-zA-Z]")
-# Largest share of letters outside of a-z in a text that still counts as English.
+# Share of letters outside of a-z up to which a text counts as English; few letters in a short one.
 ENGLISH_SHARE = 0.02
+FEW_LETTERS = 3
+SHORT_SHARE = 0.1
 
 
 class RougeScore(NamedTuple):
@@ -66,12 +68,14 @@ def is_english(*texts):
     Returns
     -------
     bool
-        True if at most 2 % of the letters are not a to z.
+        True if at most 2 % of the letters are not a to z, or at most three letters that make up
+        no more than 10 %.
     """
     foreign = sum(len(FOREIGN_LETTER.findall(text)) for text in texts)
-    return foreign == 0 or foreign <= ENGLISH_SHARE * sum(
-        character.isalpha() for text in texts for character in text
-    )
+    if foreign == 0:
+        return True
+    letters = sum(character.isalpha() for text in texts for character in text)
+    return foreign <= max(ENGLISH_SHARE * letters, min(FEW_LETTERS, SHORT_SHARE * letters))
 
 
 def rouge(reference, summary, kind="rougeLsum"):
@@ -167,7 +171,7 @@ def _summary_level(reference, summary):
 
 
 def _common_places(first, second):
-    """Places in the first list of one longest common subsequence, ties broken as rouge-score does."""
+    """Places in the first list of a longest common subsequence, ties broken as in rouge-score."""
     lengths = _length_table(first, second)
     i, j, places = len(first), len(second), []
     while i > 0 and j > 0:

@@ -9,6 +9,8 @@ __all__ = ["select"]
 
 # Share of importance against novelty; chosen on training splits together with the scores.
 IMPORTANCE = 0.8
+# A sentence more similar than this to a chosen one repeats it.
+REPETITION = 0.95
 
 
 def select(sentences, scores, rows, limits, importance=IMPORTANCE):
@@ -23,7 +25,8 @@ def select(sentences, scores, rows, limits, importance=IMPORTANCE):
     rows : csr_array of shape (n_sentences, n_terms)
         Rows of length 1, whose products are similarities.
     limits : Limits
-        The chosen sentences, joined by spaces, keep within them.
+        The chosen sentences, joined by spaces, keep within them. A repetition of a chosen sentence
+        is never chosen.
     importance : float in [0, 1], default=0.8
         1 ignores similarity to sentences already chosen.
 
@@ -44,6 +47,7 @@ def select(sentences, scores, rows, limits, importance=IMPORTANCE):
     chosen, n_words, n_chars = [], 0, 0
     while True:
         left &= limits.admit(len(chosen) + 1, n_words + words, n_chars + chars)
+        left &= closest < REPETITION
         if not left.any():
             return sorted(chosen)
         best = int(np.argmax(np.where(left, value - (1 - importance) * closest, -np.inf)))

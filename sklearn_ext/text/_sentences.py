@@ -42,10 +42,11 @@ QUOTE_PARTICLES = "とっのがをはにもでへやなよ"
 LAST_WORD = re.compile(r"[^\s()\[\]{}\"“”‘’,;:/]+$")
 BREAK = re.compile(r"[\r\n\v\f\x85\u2028\u2029]+[^\S\r\n]*(?:[\r\n]+[^\S\r\n]*)*")
 ITEM = re.compile(r"(?:[-*•‣▪●○◦·–—]|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)]|[①-⑳]|[가-하][.)])\s")
-# The number of a list item stands at the start or behind another stop.
-ITEM_NUMBER = re.compile(rf"(?:^|[{STOPS}:;])\s*\(?\d{{1,2}}$")
+# The number of a list item stands at the start or behind the end of another sentence.
+ITEM_NUMBER = re.compile(rf"(?:^|(\S*)[{STOPS}:;])\s*\(?\d{{1,2}}$")
 # A round bracket behind "et al." opens the year of a citation.
 CITATION_FREE = OPENERS.replace("(", "")
+LOOK_BACK = 60  # characters that decide about a full stop
 FULL_LINE = 40  # characters; a shorter line has not been wrapped by a margin
 
 
@@ -148,10 +149,16 @@ def _stop_ends(text, start, stop):
         if match.end() <= closing or match.end() >= stop:
             continue
         if match[0][0] in WIDE_STOPS:
-            if not (match[0][-1] in "」』）”" and text[match.end()] in QUOTE_PARTICLES):
+            if not _wide_goes_on(match[0], text[match.end()]):
                 yield match.end()
         elif _ends_sentence(text, match, start):
             yield match.end()
+
+
+def _wide_goes_on(stops, following):
+    """Tell whether wide stops belong to a quotation inside a sentence, or to a number."""
+    quoted = stops[-1] in "」』）”" and following in QUOTE_PARTICLES
+    return quoted or (stops == "．" and following.isdigit())
 
 
 def _open_until(text, start, end, stop):
@@ -170,8 +177,9 @@ def _ends_sentence(text, match, start):
         return False
     following = text[match.end() : match.end() + 40].split(maxsplit=1)
     following = following[0] if following else ""
-    before = text[start : match.start()].rstrip()
-    spaced = len(before) < match.start() - start  # as in text that was cut into tokens
+    before = text[max(start, match.start() - LOOK_BACK) : match.start()]
+    spaced = before[-1:].isspace()  # as in text that was cut into tokens
+    before = before.rstrip()
     if following[:1] in tuple(",;:)]}”"):  # "Smith et al . , 2010"
         return False
     if following.lstrip(OPENERS)[:1].islower() and not spaced:
@@ -181,7 +189,7 @@ def _ends_sentence(text, match, start):
 
 def _ends_word(before, following):
     """Tell whether a single full stop behind a word ends the sentence, not only the word."""
-    found = LAST_WORD.search(before[-40:])
+    found = LAST_WORD.search(before)
     word = found[0].lower() if found else ""
     if word in NEVER_LAST or (word in BEFORE_NUMBER and following[:1].isdigit()):
         return False
@@ -189,7 +197,8 @@ def _ends_word(before, following):
         return following.lstrip(CITATION_FREE)[:1].isupper()
     if len(word) == 1 and word.isalpha():
         return _ends_letter(before, following.lstrip(OPENERS))
-    return not ITEM_NUMBER.search(before)
+    item = ITEM_NUMBER.search(before)
+    return item is None or (item[1] or "").lower() in BEFORE_NUMBER
 
 
 def _ends_letter(before, following):

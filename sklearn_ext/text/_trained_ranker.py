@@ -26,17 +26,18 @@ TRUSTS = (0.25, 0.5, 0.75, 1.0)  # weights of the learned score that are tried
 # Measurements vary far more than the entries of a row of words, whose length is 1.
 MEASUREMENT_SCALE = 0.1
 # Gains count less this many of their standard errors, so that luck is not learned.
-CAUTION = 1.0
-MOST_JUDGED = 500  # texts whose summaries are compared to choose penalty and trust
+CAUTION = 2.0
+MOST_JUDGED = 1000  # texts whose summaries are compared to choose penalty and trust
 
 
 class SentenceRanker:
     """Rank sentences by what reference summaries have shown to matter.
 
     A ridge regression on measurements and wording predicts how much each sentence overlaps with
-    the reference, relative to its text. Its score is mixed with the untrained salience; penalty
-    and mixture are chosen by cross-validated ROUGE of the summaries. The gain over no training
-    must be larger than its standard error, otherwise the ranker stays the untrained one.
+    its nearest sentence of the reference, relative to its text. Its score is mixed with the
+    untrained salience; penalty and mixture are chosen by cross-validated ROUGE of the summaries.
+    The gain over no training must be larger than two standard errors, otherwise the ranker stays
+    the untrained one.
 
     Attributes
     ----------
@@ -183,14 +184,13 @@ def _usual_length(references, weights):
 
 def _mean_rouge(references, summary):
     """Mean F1 of ROUGE-1, -2 and -L, each against its best reference."""
-    return np.mean(
-        [max(rouge(r, summary, kind).fmeasure for r in references) for kind in KINDS]
-    )
+    return np.mean([max(rouge(r, summary, kind).fmeasure for r in references) for kind in KINDS])
 
 
 def _relative_gains(table, references):
-    """Overlap of each sentence with the references, relative to the other sentences."""
-    overlap = np.array([_mean_rouge(references, sentence) for sentence in table.sentences])
+    """Overlap of each sentence with a sentence of the references, relative to its text."""
+    parts = [part for reference in references for part in split_sentences(reference)]
+    overlap = np.array([_mean_rouge(parts, sentence) for sentence in table.sentences])
     return overlap - overlap.mean()
 
 
