@@ -44,18 +44,27 @@ def _as_the_input(method):
 def _only_column(output, name):
     if isinstance(output, np.ndarray):
         return output[:, 0] if output.ndim == 2 else output
-    if hasattr(output, "to_series"):  # polars
-        return output.to_series(0).rename(name or "x0")
-    if hasattr(output, "iloc"):
-        return output.iloc[:, 0].rename(name or "x0") if output.ndim == 2 else output
-    return output
+    if hasattr(output, "to_series"):  # a frame of polars
+        return _inferred(output.to_series(0)).rename(name or "x0")
+    if getattr(output, "ndim", 1) == 2:  # a frame of pandas
+        return output.iloc[:, 0].rename(name or "x0")
+    return output  # fit_transform, whose inner transform did this already
 
 
 def _with_dtypes(output, X):
     """Give columns of objects in a frame the dtypes that they had in the input frame."""
-    if type(output) is not type(X) or isinstance(output, np.ndarray):
+    if hasattr(output, "to_series"):
+        output = output.with_columns([_inferred(column) for column in output])
+    if type(output) is not type(X) or isinstance(output, np.ndarray | list):
         return output
-    if hasattr(X, "schema"):  # polars
-        return output.cast(dict(zip(output.columns, X.dtypes, strict=True)))
     dtypes = dict(zip(output.columns, X.dtypes, strict=True))
-    return output.astype({c: t for c, t in dtypes.items() if t.kind in "iufbM"})
+    if hasattr(output, "to_series"):
+        return output.cast({name: kind for name, kind in dtypes.items() if kind.is_numeric()})
+    return output.astype({name: kind for name, kind in dtypes.items() if kind.kind in "iufbM"})
+
+
+def _inferred(column):
+    """Give a column of polars that holds objects the dtype of its values."""
+    if not column.dtype.is_object():
+        return column
+    return type(column)(column.name, column.to_list())

@@ -23,7 +23,7 @@ from sklearn_ext.text._references import reference_texts
 from sklearn_ext.text._rouge import rouge
 from sklearn_ext.text._run_log import Failure, RunLog, Summaries, UngroundedSummary
 from sklearn_ext.text._strategies import STRATEGIES
-from sklearn_ext.text._text_table import is_one_dimensional, read_table, read_texts
+from sklearn_ext.text._text_table import read_table, read_texts
 from sklearn_ext.text._trained_ranker import SentenceRanker
 from sklearn_ext.text.backends._registry import VENDORS
 
@@ -315,7 +315,7 @@ class TextSummarizer(SameShapeOutputMixin, OneToOneFeatureMixin, TransformerMixi
             With ``on_error="raise"``, if a document failed. Its attribute `summaries` holds what
             is done.
         """
-        return self._summarized(X).summaries
+        return self._finished(self._read(X)).summaries
 
     def summarize(self, X):
         """Summarise texts, and tell what happened.
@@ -330,10 +330,8 @@ class TextSummarizer(SameShapeOutputMixin, OneToOneFeatureMixin, TransformerMixi
         result : Summaries
             Named tuple of `summaries`, `failures`, `usage` and `warnings`, of this call alone.
         """
-        result = self._summarized(X)
-        if is_one_dimensional(X):
-            return result._replace(summaries=result.summaries[:, 0])
-        return result
+        table = self._read(X)
+        return _shaped(self._finished(table), table)
 
     def score(self, X, y):
         """Compare summaries with reference summaries by ROUGE.
@@ -414,9 +412,6 @@ class TextSummarizer(SameShapeOutputMixin, OneToOneFeatureMixin, TransformerMixi
         check_is_fitted(self)
         return read_table(self, X, reset=False)
 
-    def _summarized(self, X):
-        return self._finished(self._read(X))
-
     def _finished(self, table):
         """Run, log, and deal with failures as `on_error` says."""
         engine = Engine(self, self.ranker_)
@@ -435,7 +430,7 @@ class TextSummarizer(SameShapeOutputMixin, OneToOneFeatureMixin, TransformerMixi
         flagged = self._ungrounded(table, texts)
         result = Summaries(table.filled(texts), failures, usage, flagged)
         self._run_log.refill(failures, usage, flagged)
-        self._answer_for(result)
+        self._answer_for(_shaped(result, table))
         return result
 
     def _ungrounded(self, table, summaries):
@@ -478,3 +473,8 @@ class TextSummarizer(SameShapeOutputMixin, OneToOneFeatureMixin, TransformerMixi
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _shaped(result, table):
+    """Give the summaries of a sequence without columns."""
+    return result._replace(summaries=result.summaries[:, 0]) if table.is_sequence else result

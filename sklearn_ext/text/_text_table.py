@@ -25,6 +25,8 @@ class TextTable:
         Places of the texts, row by row.
     texts : list of n_texts str
         The texts; missing ones are empty.
+    is_sequence : bool, default=False
+        Whether the input had no columns.
 
     Examples
     --------
@@ -40,6 +42,7 @@ class TextTable:
     rows: np.ndarray
     columns: np.ndarray
     texts: list[str]
+    is_sequence: bool = False
 
     def filled(self, summaries):
         """Put summaries in the places of the texts.
@@ -181,7 +184,8 @@ def _read_sequence(estimator, X, reset):
         )
     values = np.empty((len(texts), 1), dtype=object)
     values[:, 0] = texts
-    return TextTable(values, np.arange(len(texts)), np.zeros(len(texts), dtype=int), texts)
+    columns = np.zeros(len(texts), dtype=int)
+    return TextTable(values, np.arange(len(texts)), columns, texts, is_sequence=True)
 
 
 def _read_columns(estimator, X, reset):

@@ -32,7 +32,11 @@ QUOTA = ("insufficient_quota", "billing")
 
 
 def from_status(
-    status: int, message: str, headers: Mapping[str, str] | None = None
+    status: int,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    details: str = "",
 ) -> BackendError:
     """Make the error for an HTTP status.
 
@@ -44,6 +48,8 @@ def from_status(
         What the server said.
     headers : mapping or None, default=None
         Headers of the answer, with names in any case.
+    details : str, default=""
+        More of the answer, looked at for the kind of error only.
 
     Returns
     -------
@@ -60,7 +66,7 @@ def from_status(
     """
     return BackendError(
         f"HTTP status {status}: {message}",
-        kind=_kind(status, message.lower()),
+        kind=_kind(status, f"{message} {details}".lower()),
         status=status,
         retry_after=retry_after_seconds(headers or {}),
     )
@@ -141,7 +147,8 @@ def translated(
     text = f"{type(error).__name__}: {error}"
     status = getattr(error, "status_code", None)
     if isinstance(status, int) and status >= 400:
-        return from_status(status, text, _headers(error))
+        body = str(getattr(error, "body", ""))
+        return from_status(status, text, _headers(error), details=body)
     if isinstance(error, timeouts):
         return BackendError(text, kind="timeout")
     if isinstance(error, connections):

@@ -1,6 +1,7 @@
 """Backends by their names."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from sklearn_ext.text.backends._anthropic import AnthropicBackend
 from sklearn_ext.text.backends._azure import AzureBackend
@@ -46,7 +47,8 @@ def make_backend(backend: Any, settings: VendorSettings) -> Backend:
     Raises
     ------
     ValueError
-        If a vendor needs a model or an address that is not given.
+        If a vendor needs a model or an address that is not given, or the address holds a
+        password.
     TypeError
         If the object is no backend.
 
@@ -63,6 +65,11 @@ def make_backend(backend: Any, settings: VendorSettings) -> Backend:
             raise ValueError(f"backend={backend!r} needs model, the name of the vendor's model.")
         if vendor.needs_base_url and not settings.base_url:
             raise ValueError(f"backend={backend!r} needs base_url, the address of your resource.")
+        if settings.base_url and urlsplit(settings.base_url).username is not None:
+            raise ValueError(
+                "base_url must not hold a user or password, which repr and pickles would show: "
+                "pass them by api_key_env."
+            )
         return vendor(settings)
     if isinstance(backend, Backend) and not isinstance(backend, type):
         return backend
