@@ -1,6 +1,7 @@
 """Long texts: parts lose nothing, plans are kept, no request exceeds the context."""
 
 import random
+import re
 
 import pytest
 
@@ -82,11 +83,9 @@ def test_plans_are_kept_in_a_tiny_context(text, count, strategy):
     with pytest.raises(BackendError, match=r"At least \d+ are needed") as caught:
         make_plan(text, template, strategy=strategy, context=50, count_tokens=count)
     assert caught.value.kind == "context"
-    least = count(template.instructions) + 500
-    context = next(c for c in range(50, least, 5) if _fits(text, template, strategy, c, count))
     if strategy == "stuff":
         return
-    plan = make_plan(text, template, strategy=strategy, context=context, count_tokens=count)
+    plan, context = _smallest_plan(text, template, strategy, count)
     watching = Watching(count)
     carry_out(plan, watching)
     assert len(watching.sizes) == plan.n_requests
@@ -96,12 +95,15 @@ def test_plans_are_kept_in_a_tiny_context(text, count, strategy):
         assert "".join("".join(plan.parts).split()) == "".join(text.split())
 
 
-def _fits(text, template, strategy, context, count):
-    try:
-        make_plan(text, template, strategy=strategy, context=context, count_tokens=count)
-    except BackendError as error:
-        return "has" in str(error) and strategy == "stuff"
-    return True
+def _smallest_plan(text, template, strategy, count):
+    """Follow the advice of the errors to the smallest context."""
+    context = 50
+    while True:
+        try:
+            plan = make_plan(text, template, strategy=strategy, context=context, count_tokens=count)
+            return plan, context
+        except BackendError as error:
+            context = max(context + 1, int(re.search(r"At least (\d+)", str(error))[1]))
 
 
 def test_stuff_is_refused_without_a_request():
