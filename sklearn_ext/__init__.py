@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy nam
         linear_model,
         neural_network,
         preprocessing,
+        text,
     )
     from sklearn_ext.linear_model import PolynomialRegressor
     from sklearn_ext.neural_network import (
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy nam
         RNNClassifier,
         RNNRegressor,
     )
+    from sklearn_ext.text import TextSummarizer
 
 __version__ = "0.1.0"
 
@@ -34,6 +36,7 @@ __all__ = [
     "PolynomialRegressor",
     "RNNClassifier",
     "RNNRegressor",
+    "TextSummarizer",
     "__version__",
     "activations",
     "datasets",
@@ -42,6 +45,7 @@ __all__ = [
     "linear_model",
     "neural_network",
     "preprocessing",
+    "text",
 ]
 
 _SUBMODULES = frozenset(
@@ -53,6 +57,7 @@ _SUBMODULES = frozenset(
         "linear_model",
         "neural_network",
         "preprocessing",
+        "text",
     }
 )
 _HOME_OF = {
@@ -61,6 +66,7 @@ _HOME_OF = {
     "PolynomialRegressor": "linear_model",
     "RNNClassifier": "neural_network",
     "RNNRegressor": "neural_network",
+    "TextSummarizer": "text",
 }
 
 

@@ -20,6 +20,7 @@ PUBLIC = {
         "PolynomialRegressor",
         "RNNClassifier",
         "RNNRegressor",
+        "TextSummarizer",
         "__version__",
         "activations",
         "datasets",
@@ -28,6 +29,7 @@ PUBLIC = {
         "linear_model",
         "neural_network",
         "preprocessing",
+        "text",
     ],
     "sklearn_ext.activations": [
         "gelu",
@@ -43,12 +45,14 @@ PUBLIC = {
         "make_first_token_recall",
     ],
     "sklearn_ext.exceptions": [
+        "BackendError",
         "ExtrapolationWarning",
         "MissingDependencyError",
         "PrecisionWarning",
         "RankWarning",
         "SklearnExtError",
         "SklearnExtWarning",
+        "SummaryWarning",
     ],
     "sklearn_ext.inspection": [
         "GradientFlow",
@@ -75,15 +79,29 @@ PUBLIC = {
         "multilinear_rank",
         "tensor_rank",
     ],
+    "sklearn_ext.text": [
+        "Estimate",
+        "Failure",
+        "FakeBackend",
+        "Summaries",
+        "SummaryReply",
+        "SummaryRequest",
+        "TextSummarizer",
+        "UngroundedSummary",
+        "Usage",
+    ],
 }
 
 # Nothing that is optional may be paid for by somebody who does not use it. (Where pandas is
 # installed scikit-learn imports it, so only the bare `import sklearn_ext` can do without.)
 OPTIONAL = {
     "anthropic",
+    "azure",
     "cohere",
     "dask",
     "distributed",
+    "httpx",
+    "httpx2",
     "matplotlib",
     "onnx",
     "openai",
@@ -91,6 +109,7 @@ OPTIONAL = {
     "skorch",
     "sympy",
     "torch",
+    "tqdm",
     "transformers",
 }
 
@@ -103,6 +122,7 @@ IMPORTS = [
     ("from sklearn_ext import preprocessing", OPTIONAL),
     ("from sklearn_ext import PolynomialRegressor; PolynomialRegressor()", OPTIONAL),
     ("from sklearn_ext import FFNNRegressor; FFNNRegressor()", OPTIONAL),
+    ("from sklearn_ext import TextSummarizer; TextSummarizer()", OPTIONAL),
 ]
 
 
