@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy nam
         preprocessing,
         text,
     )
+    from sklearn_ext._versions import show_versions
     from sklearn_ext.linear_model import PolynomialRegressor
     from sklearn_ext.neural_network import (
         FFNNClassifier,
@@ -45,6 +46,7 @@ __all__ = [
     "linear_model",
     "neural_network",
     "preprocessing",
+    "show_versions",
     "text",
 ]
 
@@ -67,6 +69,7 @@ _HOME_OF = {
     "RNNClassifier": "neural_network",
     "RNNRegressor": "neural_network",
     "TextSummarizer": "text",
+    "show_versions": "_versions",
 }
 
 

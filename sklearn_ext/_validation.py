@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
+from sklearn.utils import _safe_indexing
 from sklearn.utils._array_api import (
     _max_precision_float_dtype,
     check_same_namespace,
@@ -45,6 +46,7 @@ __all__ = [
     "_check_sample_weight",
     "_fit_context",
     "_max_precision_float_dtype",
+    "_safe_indexing",
     "all_or_nothing",
     "check_X_y",
     "check_is_fitted",
