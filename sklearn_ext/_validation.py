@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sklearn.base import _fit_context
-from sklearn.callback import with_callbacks
+from sklearn.callback import AutoPropagatedCallback, with_callbacks
 from sklearn.utils._param_validation import (
+    HasMethods,
     Interval,
     RealNotInt,
     StrOptions,
@@ -29,6 +30,8 @@ from sklearn.utils.validation import (
 )
 
 __all__ = [
+    "AutoPropagatedCallback",
+    "HasMethods",
     "Interval",
     "RealNotInt",
     "StrOptions",

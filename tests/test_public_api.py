@@ -17,6 +17,7 @@ PUBLIC = {
     "sklearn_ext": [
         "FFNNClassifier",
         "FFNNRegressor",
+        "LoRAAdapter",
         "PolynomialRegressor",
         "RNNClassifier",
         "RNNRegressor",
@@ -60,6 +61,7 @@ PUBLIC = {
     "sklearn_ext.neural_network": [
         "FFNNClassifier",
         "FFNNRegressor",
+        "LoRAAdapter",
         "RNNClassifier",
         "RNNRegressor",
         "SequenceStream",
