@@ -36,7 +36,6 @@ LAYERS = (
         "linear_model._least_squares",
         "linear_model._model_choice",
         "linear_model._polynomial_kernel",
-        "neural_network._adapter_state",
         "neural_network._sparse_rows",
         "neural_network._docstrings",
         "neural_network._tables",
@@ -45,7 +44,6 @@ LAYERS = (
     ),
     (
         "_optional",
-        "neural_network._delegation",
         "neural_network._forwarding",
         "_sequences",
         "_torch.encoding",
@@ -101,6 +99,7 @@ LAYERS = (
         "linear_model._primal",
     ),
     (
+        "_torch.adapter_files",
         "_torch.adapter_state",
         "linear_model._prediction",
         "linear_model._sparse_chaos",
@@ -109,12 +108,19 @@ LAYERS = (
     (
         "linear_model._fit_rows",
         "neural_network._adaptation",
+        "neural_network._adapter_state",
         "neural_network._skorch_adaptation",
         "neural_network._sequential",
         "neural_network._tabular",
     ),
-    ("linear_model._polynomial", "neural_network._ffnn", "neural_network._rnn"),
+    (
+        "linear_model._polynomial",
+        "neural_network._delegation",
+        "neural_network._ffnn",
+        "neural_network._rnn",
+    ),
     ("linear_model", "neural_network._adapter_fit"),
+    ("neural_network._adapter_exchange",),
     ("neural_network._lora",),
     ("neural_network",),
     ("",),  # sklearn_ext/__init__.py

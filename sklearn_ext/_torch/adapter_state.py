@@ -10,7 +10,7 @@ from torch import nn
 from sklearn_ext._torch.lora import LoRAModule
 from sklearn_ext._torch.parameters import load_arrays
 
-__all__ = ["adapter_arrays", "base_is", "fingerprint", "load_adapter_arrays"]
+__all__ = ["adapter_arrays", "base_is", "changed_buffers", "fingerprint", "load_adapter_arrays"]
 
 OF_BASE = "base."
 
@@ -30,15 +30,33 @@ def adapter_arrays(module: LoRAModule, base: nn.Module) -> dict[str, np.ndarray]
     arrays : dict of str to ndarray
         By the names of the state of `module`.
     """
-    kept = dict(base.named_buffers())
-    found = {}
-    for name, tensor in module.state_dict().items():
-        if name.startswith(OF_BASE):
-            local = name.removeprefix(OF_BASE)
-            if local not in kept or torch.equal(kept[local], tensor):
-                continue
-        found[name] = tensor.detach().cpu().numpy().copy()
-    return found
+    own = {n: t for n, t in module.state_dict().items() if not n.startswith(OF_BASE)}
+    own |= {OF_BASE + name: tensor for name, tensor in changed_buffers(module, base).items()}
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in own.items()}
+
+
+def changed_buffers(module: LoRAModule, base: nn.Module | None) -> dict[str, torch.Tensor]:
+    """Find the buffers, such as running means, that differ from those of `base`.
+
+    Parameters
+    ----------
+    module : LoRAModule
+        Adapted module.
+    base : torch.nn.Module or None
+        What it was made of; None gives all buffers.
+
+    Returns
+    -------
+    buffers : dict of str to torch.Tensor
+        By their names in the base.
+    """
+    of_base = {} if base is None else dict(base.named_buffers())
+    stored, buffers = module.base.state_dict(), dict(module.base.named_buffers())
+    return {
+        name: tensor
+        for name, tensor in buffers.items()
+        if name in stored and not (name in of_base and torch.equal(of_base[name], tensor))
+    }
 
 
 def load_adapter_arrays(module: LoRAModule, arrays: Mapping[str, np.ndarray]) -> None:
@@ -96,5 +114,5 @@ def fingerprint(module: nn.Module) -> str:
     for name, parameter in sorted(module.named_parameters()):
         tensor = parameter.detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from sklearn_ext._torch.low_rank import LoRASettings, LowRank
+from sklearn_ext._torch.low_rank import LoRASettings, LowRank, is_transposed_linear
 from sklearn_ext._torch.modules import PackedLinear
 from sklearn_ext._torch.targets import chosen_weights, whole_weights
 
@@ -102,7 +102,10 @@ class LoRAModule(nn.Module):
     def _adds(self, name: str) -> bool:
         """Whether a change can be added to the outputs of the one layer that has the weight."""
         owners = self._places[name]
-        return len(owners) == 1 and type(owners[0][0]) in _PARALLEL
+        if len(owners) != 1:
+            return False
+        owner = owners[0][0]
+        return type(owner) in _PARALLEL or is_transposed_linear(owner)
 
     # The module seen from outside
 

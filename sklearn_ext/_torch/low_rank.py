@@ -13,7 +13,7 @@ from sklearn_ext._torch.initialization import normal, uniform
 from sklearn_ext._torch.modules import PackedLinear
 from sklearn_ext._torch.stem import DilatedConv
 
-__all__ = ["Adaptable", "LoRASettings", "LowRank", "adaptable_weights"]
+__all__ = ["Adaptable", "LoRASettings", "LowRank", "adaptable_weights", "is_transposed_linear"]
 
 Tensor = torch.Tensor
 
@@ -133,9 +133,7 @@ def adaptable_weights(module: nn.Module) -> dict[str, Adaptable]:
     first_name = {id(parameter): name for name, parameter in module.named_parameters()}
     found: dict[str, Adaptable] = {}
     for path, owner in module.named_modules():
-        for kind, beginnings, layout, is_linear in _KINDS:
-            if not isinstance(owner, kind):
-                continue
+        for beginnings, layout, is_linear in _kinds_of(owner):
             for local, parameter in owner._parameters.items():
                 if parameter is None or not local.startswith(beginnings):
                     continue
@@ -144,6 +142,21 @@ def adaptable_weights(module: nn.Module) -> dict[str, Adaptable]:
                 weight.is_linear |= is_linear
                 weight.paths.append(f"{path}.{local}".lstrip("."))
     return found
+
+
+def is_transposed_linear(owner: nn.Module) -> bool:
+    """Tell whether a layer is the `Conv1D` of transformers, a linear one of weight (n_in, n_out).
+
+    That package is not imported for it.
+    """
+    return type(owner).__name__ == "Conv1D" and hasattr(owner, "nf") and hasattr(owner, "nx")
+
+
+def _kinds_of(owner: nn.Module) -> list[tuple[tuple[str, ...], str, bool]]:
+    """Beginnings of the names of weights, layout, and whether the map is linear."""
+    if is_transposed_linear(owner):
+        return [(("weight",), "transposed", True)]
+    return [what for kind, *what in _KINDS if isinstance(owner, kind)]  # type: ignore[misc]
 
 
 class LowRank(nn.Module):

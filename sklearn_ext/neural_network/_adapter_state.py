@@ -4,7 +4,14 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
-__all__ = ["MissingBase", "adapted_from", "adapter_state", "check_same_base"]
+__all__ = [
+    "MissingBase",
+    "adapted_from",
+    "adapter_state",
+    "check_same_base",
+    "fingerprint_of",
+    "missing_base",
+]
 
 
 class MissingBase(BaseEstimator):
@@ -82,17 +89,20 @@ def adapted_from(adaptation, base, settings, state):
 
 def missing_base(adaptation, base):
     """Make what stands for a base that is not stored."""
+    module = adaptation.module(adaptation.merged(base))
+    return MissingBase(type(base).__name__, fingerprint_of(module), get_tags(base))
+
+
+def fingerprint_of(module):
+    """Compute the fingerprint of a module, see :mod:`sklearn_ext._torch.adapter_state`."""
     from sklearn_ext._torch.adapter_state import fingerprint
 
-    module = adaptation.module(adaptation.merged(base))
-    return MissingBase(type(base).__name__, fingerprint(module), get_tags(base))
+    return fingerprint(module)
 
 
 def check_same_base(expected, base, adaptation):
     """Raise an error if `base` is not the one whose fingerprint is `expected`."""
-    from sklearn_ext._torch.adapter_state import fingerprint
-
-    found = fingerprint(adaptation.module(adaptation.merged(base)))
+    found = fingerprint_of(adaptation.module(adaptation.merged(base)))
     if found != expected:
         raise ValueError(
             "This is not the base that the adapter was fitted on: its fingerprint is "

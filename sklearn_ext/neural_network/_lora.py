@@ -16,6 +16,7 @@ from sklearn_ext._validation import (
     check_is_fitted,
     with_callbacks,
 )
+from sklearn_ext.neural_network._adapter_exchange import load_adapter, save_adapter
 from sklearn_ext.neural_network._adapter_fit import TRAINING, AdapterFit
 from sklearn_ext.neural_network._base import BaseNet
 from sklearn_ext.neural_network._delegation import DelegatedMethods, base_has
@@ -273,6 +274,49 @@ class LoRAAdapter(
         """
         model = self._fitted_estimator()
         return self._adaptation().merged(model)
+
+    def save_adapter(self, path):
+        """Write the changes, without the base, in the format of PEFT.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Directory, made where it is missing. It gets ``adapter_config.json`` and
+            ``adapter_model.safetensors``, which holds the fingerprint of the base besides.
+
+        Notes
+        -----
+        PEFT can load an adapter of linear layers, embeddings and convolutions on the same torch
+        module, ``merge().net_.module_`` or, of a skorch net, ``module_``; the layers of
+        `FFNNRegressor` and recurrent ones are read by `load_adapter` only.
+        """
+        save_adapter(self, path)
+
+    @classmethod
+    def load_adapter(cls, path, base, **params):
+        """Read what `save_adapter`, or PEFT, wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Directory with both files.
+        base : estimator
+            Fitted; it is frozen.
+        **params : dict
+            Parameters of the training. Those of the adaptation are in the files.
+
+        Returns
+        -------
+        adapter : LoRAAdapter
+            Fitted. ``loss_curve_`` is empty where PEFT has trained.
+
+        Raises
+        ------
+        ValueError
+            If the files are those of another base: by the fingerprint of its weights, which PEFT
+            does not write, or by names and shapes.
+        """
+        return load_adapter(cls.from_fitted(base, **params), path)
 
     def attach_base(self, base):
         """Give the base back to an adapter that was stored without it.
