@@ -23,6 +23,7 @@ LAYERS = (
         "_torch.losses",
         "_torch.optimizers",
         "_torch.parameters",
+        "_torch.quantization",
         "_torch.random",
         "_torch.scan",
         "_torch.schedules",
@@ -86,6 +87,7 @@ LAYERS = (
     ),
     (
         "_torch.state_gradients",
+        "_torch.quantized_layers",
         "_torch.targets",
         "datasets",
         "linear_model._dask",

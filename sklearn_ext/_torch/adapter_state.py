@@ -9,6 +9,7 @@ from torch import nn
 
 from sklearn_ext._torch.lora import LoRAModule
 from sklearn_ext._torch.parameters import load_arrays
+from sklearn_ext._torch.quantization import StoredWeight
 
 __all__ = ["adapter_arrays", "base_is", "changed_buffers", "fingerprint", "load_adapter_arrays"]
 
@@ -38,6 +39,8 @@ def adapter_arrays(module: LoRAModule, base: nn.Module) -> dict[str, np.ndarray]
 def changed_buffers(module: LoRAModule, base: nn.Module | None) -> dict[str, torch.Tensor]:
     """Find the buffers, such as running means, that differ from those of `base`.
 
+    Quantised weights are not among them: they can be made again.
+
     Parameters
     ----------
     module : LoRAModule
@@ -55,7 +58,9 @@ def changed_buffers(module: LoRAModule, base: nn.Module | None) -> dict[str, tor
     return {
         name: tensor
         for name, tensor in buffers.items()
-        if name in stored and not (name in of_base and torch.equal(of_base[name], tensor))
+        if name in stored
+        and not (name in of_base and torch.equal(of_base[name], tensor))
+        and not isinstance(module.base.get_submodule(name.rpartition(".")[0]), StoredWeight)
     }
 
 
@@ -80,10 +85,9 @@ def load_adapter_arrays(module: LoRAModule, arrays: Mapping[str, np.ndarray]) ->
 
 def base_is(module: LoRAModule, base: nn.Module) -> bool:
     """Tell whether the frozen parameters of an adapted module are those of `base`."""
-    frozen, given = dict(module.base.named_parameters()), dict(base.named_parameters())
-    return frozen.keys() == given.keys() and all(
-        kept.data_ptr() == given[name].data_ptr() or torch.equal(kept, given[name])
-        for name, kept in frozen.items()
+    given = dict(base.named_parameters())
+    return module.frozen_weights().keys() == given.keys() and all(
+        module.keeps(name, weight) for name, weight in given.items()
     )
 
 

@@ -26,8 +26,16 @@ def save_adapter(adapter, path):
         Path(path),
         root=getattr(model, "_peft_root", ""),
         buffers=changed_buffers(module, of_base),
-        notes={"fingerprint": fingerprint_of(module.base), "loss_curve": adapter.loss_curve_},
+        notes=_notes(adapter, module.base if of_base is None else of_base),
     )
+
+
+def _notes(adapter, base):
+    """Notes for the file; a base that is quantised and nowhere else has no fingerprint."""
+    notes = {"loss_curve": adapter.loss_curve_}
+    if adapter.quantization is None or adapter._frozen_base() is not None:
+        notes["fingerprint"] = fingerprint_of(base)
+    return notes
 
 
 def load_adapter(adapter, path):

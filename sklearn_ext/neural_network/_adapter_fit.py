@@ -34,6 +34,7 @@ ADAPTATION = (
     "modules_to_save",
     "bias",
     "loraplus_lr_ratio",
+    "quantization",
 )
 TRAINING = (
     "alpha",
@@ -127,6 +128,8 @@ class AdapterFit:
                 "init_lora_weights=False would start away from the base. Use True, 'gaussian' or "
                 "'pissa'."
             )
+        if self.init_lora_weights == "loftq" and self.quantization is None:
+            raise ValueError("init_lora_weights='loftq' needs quantization='nf4' or 'int8'.")
         adaptation = self._adaptation()
         if (partial or self.warm_start) and hasattr(self, "estimator_"):
             adapted = self.estimator_
@@ -180,7 +183,7 @@ class AdapterFit:
         model = self.estimator_
         module = adaptation.module(model)
         self.n_trainable_params_ = sum(p.numel() for p in module.parameters())
-        n_frozen = sum(p.numel() for p in module.base.parameters())
+        n_frozen = sum(kept.shape.numel() for kept in module.frozen_weights().values())
         self.trainable_fraction_ = self.n_trainable_params_ / (self.n_trainable_params_ + n_frozen)
         self.loss_curve_ = adaptation.losses(model)
         self.n_iter_ = len(self.loss_curve_)

@@ -1,5 +1,6 @@
 """Low-rank adaptation of nets as a meta-estimator."""
 
+import warnings
 from numbers import Integral, Real
 
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
@@ -16,6 +17,7 @@ from sklearn_ext._validation import (
     check_is_fitted,
     with_callbacks,
 )
+from sklearn_ext.exceptions import PrecisionWarning
 from sklearn_ext.neural_network._adapter_exchange import load_adapter, save_adapter
 from sklearn_ext.neural_network._adapter_fit import TRAINING, AdapterFit
 from sklearn_ext.neural_network._base import BaseNet
@@ -57,17 +59,23 @@ class LoRAAdapter(
         fast as small ones.
     use_dora : bool, default=False
         Whether the norm of each output's weights is learned apart from their direction [3]_.
-    init_lora_weights : bool or {"gaussian", "pissa"}, default=True
+    init_lora_weights : bool or {"gaussian", "pissa", "loftq"}, default=True
         Start of A: True is Kaiming's uniform distribution, "gaussian" the normal one of standard
         deviation 1 / r; B starts at 0. "pissa" starts both at the largest singular values [4]_,
         and r may then not be larger than the smaller side of a weight. The net starts as the base
-        with each of them.
+        with each of them. "loftq" is for a quantised base: the start makes up for what is lost of
+        the adapted weights [7]_.
     modules_to_save : array-like of str or None, default=None
         Names, as in `target_modules`, of layers that are trained whole.
     bias : {"none", "all", "lora_only"}, default="none"
         Which biases are trained: none, all, or those of adapted layers.
     loraplus_lr_ratio : float or None, default=None
         Learning rate of B over that of A [5]_, > 0; None for 1.
+    quantization : {"nf4", "int8"} or None, default=None
+        How the frozen weights of linear layers are kept [6]_: in 4.13 bits, in 8 bits, or as they
+        are. Tables of embeddings take "int8" with both. Computation and changes keep their
+        precision. Below about a billion parameters "int8" is the better choice, as it loses
+        nothing that can be measured; "nf4" saves the most memory.
     alpha : float, default=0.0
         Weight decay, as in `FFNNRegressor`, of A, B and weights that are trained whole.
     batch_size : int or "auto", default="auto"
@@ -133,6 +141,10 @@ class LoRAAdapter(
        adaptation of large language models", NeurIPS 2024, arXiv:2404.02948; eq. 2 to 4.
     .. [5] S. Hayou, N. Ghosh and B. Yu, "LoRA+: Efficient low rank adaptation of large models",
        ICML 2024, arXiv:2402.12354; section 4.
+    .. [6] T. Dettmers et al., "QLoRA: Efficient finetuning of quantized LLMs", NeurIPS 2023,
+       arXiv:2305.14314; section 3.
+    .. [7] Y. Li et al., "LoftQ: LoRA-fine-tuning-aware quantization for large language models",
+       ICLR 2024, arXiv:2310.08659; algorithm 1.
 
     Examples
     --------
@@ -155,10 +167,11 @@ class LoRAAdapter(
         "target_modules": [str, "array-like"],
         "use_rslora": ["boolean"],
         "use_dora": ["boolean"],
-        "init_lora_weights": [StrOptions({"gaussian", "pissa"}), "boolean"],
+        "init_lora_weights": [StrOptions({"gaussian", "pissa", "loftq"}), "boolean"],
         "modules_to_save": ["array-like", None],
         "bias": [StrOptions({"none", "all", "lora_only"})],
         "loraplus_lr_ratio": [Interval(Real, 0, None, closed="neither"), None],
+        "quantization": [StrOptions({"nf4", "int8"}), None],
         "warm_start": ["boolean"],
         "store_base": ["boolean"],
         **{name: BaseNet._parameter_constraints[name] for name in TRAINING},
@@ -178,6 +191,7 @@ class LoRAAdapter(
         modules_to_save=None,
         bias="none",
         loraplus_lr_ratio=None,
+        quantization=None,
         alpha=0.0,
         batch_size="auto",
         learning_rate_init=0.004,
@@ -270,10 +284,19 @@ class LoRAAdapter(
         -------
         merged : estimator
             Of the class of the base, with predictions equal to rounding; it shares nothing with
-            the adapter.
+            the adapter. That of a quantised base has whole weights again, without what quantising
+            has lost; a :class:`~sklearn_ext.exceptions.PrecisionWarning` tells how much it is.
         """
-        model = self._fitted_estimator()
-        return self._adaptation().merged(model)
+        model, adaptation = self._fitted_estimator(), self._adaptation()
+        error = getattr(adaptation.module(model), "quantization_error", None)
+        if error is not None:
+            warnings.warn(
+                f"The base was quantised ({self.quantization}). Its weights in the merged "
+                f"estimator are {float(error):.2%} away from those before, by their norm.",
+                PrecisionWarning,
+                stacklevel=2,
+            )
+        return adaptation.merged(model)
 
     def save_adapter(self, path):
         """Write the changes, without the base, in the format of PEFT.
