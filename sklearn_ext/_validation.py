@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from sklearn.base import _fit_context
 from sklearn.callback import AutoPropagatedCallback, with_callbacks
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -24,6 +25,7 @@ from sklearn.utils.validation import (
     _check_categorical_features,
     _check_feature_names_in,
     _check_sample_weight,
+    _num_samples,
     check_is_fitted,
     check_X_y,
     validate_data,
@@ -39,6 +41,8 @@ __all__ = [
     "_check_feature_names_in",
     "_check_sample_weight",
     "_fit_context",
+    "_num_samples",
+    "_safe_indexing",
     "all_or_nothing",
     "check_X_y",
     "check_is_fitted",

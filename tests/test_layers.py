@@ -124,6 +124,7 @@ LAYERS = (
     ("linear_model", "neural_network._adapter_fit"),
     ("neural_network._adapter_exchange",),
     ("neural_network._lora",),
+    ("neural_network._adapter_bank",),
     ("neural_network",),
     ("",),  # sklearn_ext/__init__.py
 )

@@ -59,6 +59,7 @@ PUBLIC = {
     ],
     "sklearn_ext.linear_model": ["PolynomialRegressor"],
     "sklearn_ext.neural_network": [
+        "AdapterBank",
         "FFNNClassifier",
         "FFNNRegressor",
         "LoRAAdapter",
