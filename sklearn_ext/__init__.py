@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy nam
     from sklearn_ext.neural_network import (
         FFNNClassifier,
         FFNNRegressor,
+        LoRAAdapter,
         RNNClassifier,
         RNNRegressor,
     )
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 __all__ = [
     "FFNNClassifier",
     "FFNNRegressor",
+    "LoRAAdapter",
     "PolynomialRegressor",
     "RNNClassifier",
     "RNNRegressor",
@@ -65,6 +67,7 @@ _SUBMODULES = frozenset(
 _HOME_OF = {
     "FFNNClassifier": "neural_network",
     "FFNNRegressor": "neural_network",
+    "LoRAAdapter": "neural_network",
     "PolynomialRegressor": "linear_model",
     "RNNClassifier": "neural_network",
     "RNNRegressor": "neural_network",

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sklearn.base import _fit_context
+<<<<<<< HEAD
 from sklearn.callback import with_callbacks
 from sklearn.utils import _safe_indexing
 from sklearn.utils._array_api import (
@@ -20,6 +21,10 @@ from sklearn.utils._array_api import (
     get_namespace_and_device,
     move_to,
 )
+=======
+from sklearn.callback import AutoPropagatedCallback, with_callbacks
+from sklearn.utils import _safe_indexing
+>>>>>>> refs/heads/lora
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -31,12 +36,17 @@ from sklearn.utils.validation import (
     _check_categorical_features,
     _check_feature_names_in,
     _check_sample_weight,
+    _num_samples,
     check_is_fitted,
     check_X_y,
     validate_data,
 )
 
 __all__ = [
+<<<<<<< HEAD
+=======
+    "AutoPropagatedCallback",
+>>>>>>> refs/heads/lora
     "HasMethods",
     "Interval",
     "RealNotInt",
@@ -45,7 +55,11 @@ __all__ = [
     "_check_feature_names_in",
     "_check_sample_weight",
     "_fit_context",
+<<<<<<< HEAD
     "_max_precision_float_dtype",
+=======
+    "_num_samples",
+>>>>>>> refs/heads/lora
     "_safe_indexing",
     "all_or_nothing",
     "check_X_y",

@@ -23,6 +23,7 @@ LAYERS = (
         "_torch.losses",
         "_torch.optimizers",
         "_torch.parameters",
+        "_torch.quantization",
         "_torch.random",
         "_torch.scan",
         "_torch.schedules",
@@ -57,6 +58,7 @@ LAYERS = (
     (
         "__main__",
         "_optional",
+        "neural_network._forwarding",
         "_sequences",
         "_torch.cells",
         "_torch.encoding",
@@ -133,6 +135,7 @@ LAYERS = (
     ),
     (
         "_torch.state_gradients",
+        "_torch.quantized_layers",
         "_torch.targets",
         "linear_model._dual",
         "linear_model._primal",
@@ -155,6 +158,8 @@ LAYERS = (
     (
         "linear_model._device_fit",
         "neural_network._adaptation",
+        "neural_network._adapter_state",
+        "neural_network._skorch_adaptation",
         "neural_network._sequential",
         "neural_network._tabular",
         "text._engine",

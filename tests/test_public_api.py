@@ -17,6 +17,7 @@ PUBLIC = {
     "sklearn_ext": [
         "FFNNClassifier",
         "FFNNRegressor",
+        "LoRAAdapter",
         "PolynomialRegressor",
         "RNNClassifier",
         "RNNRegressor",
@@ -67,8 +68,10 @@ PUBLIC = {
     ],
     "sklearn_ext.linear_model": ["PolynomialRegressor"],
     "sklearn_ext.neural_network": [
+        "AdapterBank",
         "FFNNClassifier",
         "FFNNRegressor",
+        "LoRAAdapter",
         "RNNClassifier",
         "RNNRegressor",
         "SequenceStream",
