@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy nam
     )
     from sklearn_ext.linear_model import PolynomialRegressor
     from sklearn_ext.neural_network import (
+        CausalLanguageModel,
         FFNNClassifier,
         FFNNRegressor,
         RNNClassifier,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy nam
 __version__ = "0.1.0"
 
 __all__ = [
+    "CausalLanguageModel",
     "FFNNClassifier",
     "FFNNRegressor",
     "PolynomialRegressor",
@@ -56,6 +58,7 @@ _SUBMODULES = frozenset(
     }
 )
 _HOME_OF = {
+    "CausalLanguageModel": "neural_network",
     "FFNNClassifier": "neural_network",
     "FFNNRegressor": "neural_network",
     "PolynomialRegressor": "linear_model",

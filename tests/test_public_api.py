@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 PUBLIC = {
     "sklearn_ext": [
+        "CausalLanguageModel",
         "FFNNClassifier",
         "FFNNRegressor",
         "PolynomialRegressor",
@@ -58,6 +59,7 @@ PUBLIC = {
     ],
     "sklearn_ext.linear_model": ["PolynomialRegressor"],
     "sklearn_ext.neural_network": [
+        "CausalLanguageModel",
         "FFNNClassifier",
         "FFNNRegressor",
         "RNNClassifier",
@@ -90,6 +92,7 @@ OPTIONAL = {
     "polars",
     "skorch",
     "sympy",
+    "tokenizers",
     "torch",
     "transformers",
 }

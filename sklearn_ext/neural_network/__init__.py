@@ -1,7 +1,15 @@
 """Neural networks."""
 
 from sklearn_ext.neural_network._ffnn import FFNNClassifier, FFNNRegressor
+from sklearn_ext.neural_network._language_model import CausalLanguageModel
 from sklearn_ext.neural_network._rnn import RNNClassifier, RNNRegressor
 from sklearn_ext.neural_network._stream import SequenceStream
 
-__all__ = ["FFNNClassifier", "FFNNRegressor", "RNNClassifier", "RNNRegressor", "SequenceStream"]
+__all__ = [
+    "CausalLanguageModel",
+    "FFNNClassifier",
+    "FFNNRegressor",
+    "RNNClassifier",
+    "RNNRegressor",
+    "SequenceStream",
+]

@@ -1,0 +1,106 @@
+"""Nets for texts: reading, tokens, architecture and the parts of a batch."""
+
+import os
+from dataclasses import replace
+from numbers import Integral, Real
+
+import numpy as np
+
+from sklearn_ext._validation import Interval, StrOptions
+from sklearn_ext.neural_network._base import BaseNet
+from sklearn_ext.neural_network._texts import read_texts
+
+__all__ = ["BaseText"]
+
+# Up to so many texts a fit takes full batches: then a weight of 2 is exactly a text given twice.
+FULL_BATCH_TEXTS = 64
+TOKENS_AT_ONCE = 2**13  # padded tokens that are predicted in one go
+
+
+class BaseText(BaseNet):
+    """What both estimators of texts do with them.
+
+    A subclass tells what a net makes of tokens. Rows are
+    :class:`~sklearn_ext.neural_network._token_rows.TokenRows`.
+    """
+
+    _parameter_constraints = {
+        **{k: v for k, v in BaseNet._parameter_constraints.items() if k != "n_members"},
+        "model": [str, os.PathLike, None],
+        "tokenizer": [StrOptions({"byte", "bpe"})],
+        "vocab_size": [Interval(Integral, 257, None, closed="left")],
+        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "num_layers": [Interval(Integral, 1, None, closed="left")],
+        "num_heads": [Interval(Integral, 1, None, closed="left")],
+        "max_length": [Interval(Integral, 2, None, closed="left")],
+        "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+    }
+
+    def _read_rows(self, X, *, reset):
+        """Give texts as they are; tokens are made of them once the tokenizer is known."""
+        texts = read_texts(self, X, reset=reset)
+        return replace(texts, dtype=np.dtype(np.float64)) if self.precision == "float64" else texts
+
+    def _learn_tokenizer(self, texts):
+        """Set the tokenizer; texts are those of positive weight."""
+        from sklearn_ext.neural_network._tokenizer import ByteTokenizer, trained_tokenizer
+
+        if self.tokenizer == "byte":
+            self.tokenizer_ = ByteTokenizer()
+        else:
+            self.tokenizer_ = trained_tokenizer(texts, self.vocab_size)
+
+    def _own_architecture(self):
+        """Sizes of a net of our own."""
+        if self.hidden_size % self.num_heads:
+            raise ValueError(
+                f"hidden_size={self.hidden_size} must be a multiple of num_heads={self.num_heads}."
+            )
+        return {
+            "n_tokens": self.tokenizer_.n_tokens,
+            "width": self.hidden_size,
+            "n_layers": self.num_layers,
+            "n_heads": self.num_heads,
+            "longest": self.max_length,
+            "dropout": self.dropout,
+        }
+
+    def _training_inputs(self, rows, device, dtype):
+        return [part.as_ragged().to(device) for part in rows], self.net_.module_.members
+
+    def _prediction_inputs(self, rows, device):
+        import torch
+
+        return rows.as_ragged().to(device).take(torch.arange(len(rows), device=device))
+
+    def _prediction_parts(self, rows):
+        return rows.parts(TOKENS_AT_ONCE)
+
+    def _batch_size(self, n_rows):
+        if self.batch_size != "auto":
+            return min(self.batch_size, n_rows)
+        if n_rows <= FULL_BATCH_TEXTS:
+            return n_rows
+        return int(min(32, max(8, n_rows / 8)))
+
+    def _epochs(self, rows, steps_an_epoch):
+        if self.max_iter != "auto":
+            return self.max_iter
+        return 10
+
+    def _initial_rate(self):
+        if self.learning_rate_init != "auto":
+            return self.learning_rate_init
+        return 3e-3 if self.model is None else 5e-5
+
+    def _longest(self):
+        """Most tokens that the net sees at once."""
+        return self.max_length
+
+    def _stops_early(self, n_rows):
+        return n_rows > 2000 if self.early_stopping == "auto" else self.early_stopping
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        return tags
