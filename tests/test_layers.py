@@ -42,7 +42,6 @@ LAYERS = (
         "neural_network._docstrings",
         "neural_network._tables",
         "neural_network._text_docstrings",
-        "neural_network._token_rows",
         "preprocessing._multilinear",
         "preprocessing._tensors",
     ),
@@ -60,6 +59,7 @@ LAYERS = (
         "inspection._gradient_flow",
         "linear_model._polynomial_basis",
         "neural_network._texts",
+        "neural_network._token_rows",
         "preprocessing._multilinear_pca",
     ),
     (

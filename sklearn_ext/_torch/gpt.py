@@ -13,8 +13,6 @@ __all__ = ["GPT"]
 
 Tensor = torch.Tensor
 
-HEAD_SCALE = 0.25
-
 
 class GPT(nn.Module):
     """Transformer that predicts each next token from those before [1]_.
@@ -66,8 +64,8 @@ class GPT(nn.Module):
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        # The head is tied to them: first logits are small, inputs of a standard deviation of 1.
-        scale = HEAD_SCALE * width**-0.5
+        # The head is tied to them: logits and, times the gain, inputs of deviation 1.
+        scale = width**-0.5
         self.embedding = _embedding(n_tokens, width, scale, generator)
         self.places = (
             _embedding(longest, width, scale, generator) if positions == "learned" else None

@@ -49,7 +49,7 @@ model : str, os.PathLike or None, default=None
     .. [2] A. Radford et al., "Language models are unsupervised multitask learners", 2019;
        section 2.3.
 """,
-    rate="3e-3",
+    rate="0.5",
     epochs="""10, or 3 for a pre-trained model. Few texts need far more with a
         net of our own.""",
     dropout="0.0",

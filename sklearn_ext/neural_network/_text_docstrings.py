@@ -33,8 +33,8 @@ _PARAMETERS = """\
         another. "adaptive" is divided by 5 each time the watched loss has not fallen by more than
         `tol` for `n_iter_no_change` epochs; the run ends when that happens at 1e-6 or less.
     learning_rate_init : float or "auto", default="auto"
-        Largest learning rate, > 0. "auto" is {rate} for a net of our own and 5e-5 for a
-        pre-trained one.
+        Largest learning rate, > 0. "auto" is ``{rate} / hidden_size`` for a net of our
+        own and 5e-5 for a pre-trained one.
     warmup_fraction : float, default=0.0
         Share of the run, in [0, 1), in which the rate rises from 0; "one_cycle" has its own.
     power_t : float, default=0.5

@@ -91,7 +91,7 @@ class BaseText(BaseNet):
     def _initial_rate(self):
         if self.learning_rate_init != "auto":
             return self.learning_rate_init
-        return 3e-3 if self.model is None else 5e-5
+        return 0.5 / self.hidden_size if self.model is None else 5e-5
 
     def _longest(self):
         """Most tokens that the net sees at once."""
