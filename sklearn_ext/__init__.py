@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy nam
         FFNNRegressor,
         RNNClassifier,
         RNNRegressor,
+        TransformerClassifier,
     )
 
 __version__ = "0.1.0"
@@ -36,6 +37,7 @@ __all__ = [
     "PolynomialRegressor",
     "RNNClassifier",
     "RNNRegressor",
+    "TransformerClassifier",
     "__version__",
     "activations",
     "datasets",
@@ -64,6 +66,7 @@ _HOME_OF = {
     "PolynomialRegressor": "linear_model",
     "RNNClassifier": "neural_network",
     "RNNRegressor": "neural_network",
+    "TransformerClassifier": "neural_network",
 }
 
 

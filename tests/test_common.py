@@ -45,6 +45,7 @@ LEAST_CHECKS = {
     "SequencePadder": 47,
     "SequenceScaler": 47,
     "SlidingWindow": 47,
+    "TransformerClassifier": 50,
 }
 
 # scikit-learn dispatches to the array API from this release of scipy on; with an older one its

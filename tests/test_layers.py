@@ -94,6 +94,7 @@ LAYERS = (
     (
         "_torch.gpt",
         "_torch.state_gradients",
+        "_torch.text_encoder",
         "_torch.targets",
         "datasets",
         "linear_model._dask",
@@ -123,6 +124,7 @@ LAYERS = (
         "neural_network._ffnn",
         "neural_network._language_model",
         "neural_network._rnn",
+        "neural_network._transformer",
     ),
     ("linear_model", "neural_network", "neural_network._lora"),
     ("",),  # sklearn_ext/__init__.py

@@ -21,6 +21,7 @@ PUBLIC = {
         "PolynomialRegressor",
         "RNNClassifier",
         "RNNRegressor",
+        "TransformerClassifier",
         "__version__",
         "activations",
         "datasets",
@@ -65,6 +66,7 @@ PUBLIC = {
         "RNNClassifier",
         "RNNRegressor",
         "SequenceStream",
+        "TransformerClassifier",
     ],
     "sklearn_ext.preprocessing": [
         "MultilinearPCA",

@@ -8,7 +8,6 @@ from sklearn.utils import check_consistent_length
 
 from sklearn_ext._validation import (
     Interval,
-    StrOptions,
     _fit_context,
     check_is_fitted,
     validate_params,
@@ -108,10 +107,8 @@ class CausalLanguageModel(DensityMixin, BaseText):
     array(['blue'], dtype=object)
     """
 
-    _parameter_constraints = {
-        **BaseText._parameter_constraints,
-        "positions": [StrOptions({"rotary", "learned"})],
-    }
+    _own_epochs, _own_rate = 10, 0.5
+
 
     def __init__(
         self,
@@ -257,7 +254,7 @@ class CausalLanguageModel(DensityMixin, BaseText):
         return weights
 
     def _learn_inputs(self, rows, y, weights):
-        self._architecture = {**self._own_architecture(), "positions": self.positions}
+        self._architecture = self._own_architecture()
 
     def _learn_target(self, y, weights):
         """Everything about texts is learned with the tokenizer."""

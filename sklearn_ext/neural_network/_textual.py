@@ -20,7 +20,8 @@ TOKENS_AT_ONCE = 2**13  # padded tokens that are predicted in one go
 class BaseText(BaseNet):
     """What both estimators of texts do with them.
 
-    A subclass tells what a net makes of tokens. Rows are
+    A subclass tells what a net makes of tokens, and in ``_own_epochs`` and ``_own_rate`` how long
+    and how fast a net of our own is trained, the rate times `hidden_size`. Rows are
     :class:`~sklearn_ext.neural_network._token_rows.TokenRows`.
     """
 
@@ -32,6 +33,7 @@ class BaseText(BaseNet):
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "num_layers": [Interval(Integral, 1, None, closed="left")],
         "num_heads": [Interval(Integral, 1, None, closed="left")],
+        "positions": [StrOptions({"rotary", "learned"})],
         "max_length": [Interval(Integral, 2, None, closed="left")],
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     }
@@ -61,6 +63,7 @@ class BaseText(BaseNet):
             "width": self.hidden_size,
             "n_layers": self.num_layers,
             "n_heads": self.num_heads,
+            "positions": self.positions,
             "longest": self.max_length,
             "dropout": self.dropout,
         }
@@ -86,12 +89,12 @@ class BaseText(BaseNet):
     def _epochs(self, rows, steps_an_epoch):
         if self.max_iter != "auto":
             return self.max_iter
-        return 10
+        return self._own_epochs if self.model is None else 3
 
     def _initial_rate(self):
         if self.learning_rate_init != "auto":
             return self.learning_rate_init
-        return 0.5 / self.hidden_size if self.model is None else 5e-5
+        return self._own_rate / self.hidden_size if self.model is None else 5e-5
 
     def _longest(self):
         """Most tokens that the net sees at once."""

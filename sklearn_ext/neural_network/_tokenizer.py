@@ -23,6 +23,8 @@ class ByteTokenizer:
         Size of the vocabulary.
     start, end : int
         What every text begins and ends with.
+    is_framed : bool
+        Whether `encode` puts tokens around texts: it does not.
 
     Examples
     --------
@@ -34,6 +36,7 @@ class ByteTokenizer:
     n_tokens: int = 257
     start: int = 256
     end: int = 256
+    is_framed: bool = False
 
     def encode(self, texts):
         """List the tokens of each text, int64, without its ends."""
