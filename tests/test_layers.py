@@ -63,6 +63,7 @@ LAYERS = (
         "preprocessing._multilinear_pca",
     ),
     (
+        "_torch.pretrained",
         "_torch.recurrence",
         "datasets._concrete",
         "linear_model._moment_gram",

@@ -107,8 +107,7 @@ class CausalLanguageModel(DensityMixin, BaseText):
     array(['blue'], dtype=object)
     """
 
-    _own_epochs, _own_rate = 10, 0.5
-
+    _own_epochs, _own_rate, _frames_texts = 10, 0.5, False
 
     def __init__(
         self,
@@ -253,9 +252,6 @@ class CausalLanguageModel(DensityMixin, BaseText):
     def _row_weights(self, y, weights):
         return weights
 
-    def _learn_inputs(self, rows, y, weights):
-        self._architecture = self._own_architecture()
-
     def _learn_target(self, y, weights):
         """Everything about texts is learned with the tokenizer."""
 
@@ -270,10 +266,27 @@ class CausalLanguageModel(DensityMixin, BaseText):
         return responses[0, :, 0]
 
     def _build_module(self, generator):
-        from sklearn_ext._torch.gpt import GPT
         from sklearn_ext._torch.likelihood import TextLikelihood
 
+        if "config" in self._architecture:
+            from sklearn_ext._torch.pretrained import PretrainedCausal
+
+            return TextLikelihood(PretrainedCausal(**{"packs": False} | self._architecture))
+        from sklearn_ext._torch.gpt import GPT
+
         return TextLikelihood(GPT(**self._architecture, generator=generator))
+
+    def _build_net(self, generator):
+        super()._build_net(generator)
+        if "config" in self._architecture:
+            from sklearn_ext._torch.pretrained import keeps_apart
+
+            body = self._body()
+            body.packs = keeps_apart(body)
+            self._architecture = {**self._architecture, "packs": body.packs}
+
+    def _body(self):
+        return self.net_.module_.body
 
     def _build_loss(self):
         from sklearn_ext._torch.likelihood import NextTokenLoss

@@ -1,5 +1,6 @@
 """Nets for texts: reading, tokens, architecture and the parts of a batch."""
 
+import json
 import os
 from dataclasses import replace
 from numbers import Integral, Real
@@ -9,6 +10,11 @@ import numpy as np
 from sklearn_ext._validation import Interval, StrOptions
 from sklearn_ext.neural_network._base import BaseNet
 from sklearn_ext.neural_network._texts import read_texts
+from sklearn_ext.neural_network._tokenizer import (
+    ByteTokenizer,
+    StoredTokenizer,
+    trained_tokenizer,
+)
 
 __all__ = ["BaseText"]
 
@@ -20,9 +26,14 @@ TOKENS_AT_ONCE = 2**13  # padded tokens that are predicted in one go
 class BaseText(BaseNet):
     """What both estimators of texts do with them.
 
-    A subclass tells what a net makes of tokens, and in ``_own_epochs`` and ``_own_rate`` how long
-    and how fast a net of our own is trained, the rate times `hidden_size`. Rows are
-    :class:`~sklearn_ext.neural_network._token_rows.TokenRows`.
+    A subclass tells what a net makes of tokens. Rows are
+    :class:`~sklearn_ext.neural_network._token_rows.TokenRows`. It also has
+
+    - ``_own_epochs`` and ``_own_rate``, how long and how fast a net of our own is trained, the rate
+      times `hidden_size`;
+    - ``_frames_texts``, whether the tokenizer of a pre-trained model puts its special tokens around
+      texts;
+    - ``_body()``, the part of the net that a pre-trained model is.
     """
 
     _parameter_constraints = {
@@ -45,12 +56,40 @@ class BaseText(BaseNet):
 
     def _learn_tokenizer(self, texts):
         """Set the tokenizer; texts are those of positive weight."""
-        from sklearn_ext.neural_network._tokenizer import ByteTokenizer, trained_tokenizer
-
-        if self.tokenizer == "byte":
+        if self.model is not None:
+            self._read_pretrained()
+        elif self.tokenizer == "byte":
             self.tokenizer_ = ByteTokenizer()
         else:
             self.tokenizer_ = trained_tokenizer(texts, self.vocab_size)
+
+    def _read_pretrained(self):
+        """Set tokenizer and architecture of a pre-trained model."""
+        from sklearn_ext._torch.pretrained import read_config, read_tokenizer
+
+        config, found = read_config(self.model), read_tokenizer(self.model)
+        most = min(found.pop("most"), json.loads(config).get("max_position_embeddings", np.inf))
+        if self.max_length > most:
+            raise ValueError(
+                f"max_length={self.max_length} is more than the {most} tokens that the model "
+                "sees at once. Lower it."
+            )
+        longest = self.max_length if self._frames_texts else None
+        self.tokenizer_ = StoredTokenizer(**found, longest=longest, is_framed=self._frames_texts)
+        self._architecture = {"config": config, "dropout": self.dropout}
+
+    def _learn_inputs(self, rows, y, weights):
+        """Set the architecture of a net of our own; that of another is known by now."""
+        if self.model is None:
+            self._architecture = self._own_architecture()
+
+    def _build_net(self, generator):
+        """Make a new net, and give it the weights of a pre-trained one."""
+        super()._build_net(generator)
+        if self.model is not None:
+            from sklearn_ext._torch.pretrained import copy_weights
+
+            copy_weights(self._body(), self.model)
 
     def _own_architecture(self):
         """Sizes of a net of our own."""

@@ -80,7 +80,7 @@ class TransformerClassifier(
     (1, 64)
     """
 
-    _own_epochs, _own_rate = 20, 0.15
+    _own_epochs, _own_rate, _frames_texts = 20, 0.15, True
     _parameter_constraints = {
         **BaseText._parameter_constraints,
         **ClassificationTargets._parameter_constraints,
@@ -213,17 +213,24 @@ class TransformerClassifier(
 
     # The net
 
-    def _learn_inputs(self, rows, y, weights):
-        self._architecture = self._own_architecture()
-
     def _build_module(self, generator):
-        from sklearn_ext._torch.text_encoder import PooledClassifier, TextEncoder
+        from sklearn_ext._torch.text_encoder import PooledClassifier
 
-        encoder = TextEncoder(**self._architecture, generator=generator)
-        n_outputs = self._build_loss().n_outputs(self._n_targets)
-        return PooledClassifier(
-            encoder, self.pooling, n_outputs, self._architecture["dropout"], generator
-        )
+        encoder, n_outputs = self._encoder(generator), self._build_loss().n_outputs(self._n_targets)
+        dropout = self._architecture["dropout"]
+        return PooledClassifier(encoder, self.pooling, n_outputs, dropout, generator)
+
+    def _encoder(self, generator):
+        if "config" in self._architecture:
+            from sklearn_ext._torch.pretrained import PretrainedEncoder
+
+            return PretrainedEncoder(**self._architecture)
+        from sklearn_ext._torch.text_encoder import TextEncoder
+
+        return TextEncoder(**self._architecture, generator=generator)
+
+    def _body(self):
+        return self.net_.module_.encoder
 
     # The pooled state
 
