@@ -10,6 +10,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,14 @@ def _quiet() -> Iterator[Any]:
         level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
         logging.set_verbosity_error()
         logging.disable_progress_bar()
+        # The reader of GGUF has a bar of its own, which that does not reach.
+        reader = import_module("transformers.modeling_gguf_pytorch_utils")
+        bar = vars(reader).get("tqdm")
+        vars(reader)["tqdm"] = lambda items, *args, **options: items
         try:
             yield transformers
         finally:
+            vars(reader)["tqdm"] = bar
             logging.set_verbosity(level)
             if bars:
                 logging.enable_progress_bar()
@@ -84,6 +90,7 @@ def read_config(model: Any) -> str:
     config = {
         key: 0.0 if "drop" in key and isinstance(value, float) else value
         for key, value in config.items()
+        if key != "_name_or_path"
     }
     return json.dumps(config)
 
@@ -204,8 +211,8 @@ class PretrainedEncoder(nn.Module):
 
     def __init__(self, config: str, dropout: float) -> None:
         super().__init__()
-        self.model = _empty(config, "AutoModel", dropout)
-        self.width = int(json.loads(config)["hidden_size"])
+        self.model: Any = _empty(config, "AutoModel", dropout)
+        self.width = int(self.model.config.hidden_size)
 
     def forward(self, tokens: Tensor, inside: Tensor) -> Tensor:
         """Compute states (n, length, width) of tokens (n, length), of which some are `inside`."""
@@ -247,8 +254,8 @@ class PretrainedCausal(nn.Module):
 @torch.no_grad()
 def keeps_apart(body: PretrainedCausal) -> bool:
     """Try whether texts in one row do not see each other, which not all models promise."""
-    tokens = torch.arange(1, 9).view(1, -1)
-    positions = torch.arange(4).repeat(2).view(1, -1)
+    tokens = torch.tensor([[1, 2, 3, 4, 4, 3, 2, 1]], device=next(body.parameters()).device)
+    positions = torch.arange(4, device=tokens.device).repeat(2).view(1, -1)
     alone = body(tokens[:, 4:])
     try:
         packed = body(tokens, positions)[:, 4:]

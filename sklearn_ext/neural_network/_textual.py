@@ -97,6 +97,11 @@ class BaseText(BaseNet):
             raise ValueError(
                 f"hidden_size={self.hidden_size} must be a multiple of num_heads={self.num_heads}."
             )
+        if self.positions == "rotary" and self.hidden_size // self.num_heads % 2:
+            raise ValueError(
+                "positions='rotary' needs an even hidden_size / num_heads, got "
+                f"{self.hidden_size} / {self.num_heads}. Change these, or set positions='learned'."
+            )
         return {
             "n_tokens": self.tokenizer_.n_tokens,
             "width": self.hidden_size,
