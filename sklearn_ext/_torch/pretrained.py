@@ -211,8 +211,9 @@ class PretrainedEncoder(nn.Module):
 
     def __init__(self, config: str, dropout: float) -> None:
         super().__init__()
-        self.model: Any = _empty(config, "AutoModel", dropout)
-        self.width = int(self.model.config.hidden_size)
+        self.model = _empty(config, "AutoModel", dropout)
+        settings: Any = self.model.config
+        self.width = int(settings.hidden_size)
 
     def forward(self, tokens: Tensor, inside: Tensor) -> Tensor:
         """Compute states (n, length, width) of tokens (n, length), of which some are `inside`."""

@@ -33,8 +33,8 @@ model : str, os.PathLike or None, default=None
         Number of outputs.
 """,
     references="",
-    rate="0.15",
-    epochs="""20, or 3 for a pre-trained model.""",
+    rate="0.3",
+    epochs="12, or 3 for a pre-trained model.",
     dropout="0.1",
     unit="",
     score=": the accuracy",
@@ -80,7 +80,7 @@ class TransformerClassifier(
     (1, 64)
     """
 
-    _own_epochs, _own_rate, _frames_texts = 20, 0.15, True
+    _own_epochs, _own_rate, _frames_texts = 12, 0.3, True
     _parameter_constraints = {
         **BaseText._parameter_constraints,
         **ClassificationTargets._parameter_constraints,
