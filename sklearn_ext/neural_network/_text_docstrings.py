@@ -40,7 +40,8 @@ _PARAMETERS = """\
     power_t : float, default=0.5
         Exponent of "invscaling".
     max_iter : int or "auto", default="auto"
-        Epochs. "auto" is {epochs}
+        Epochs. "auto" is {epochs} With 0 the net
+        stays as it starts: a pre-trained model can be asked or adapted as it is.
     shuffle : bool, default=True
         Whether texts come in a new order every epoch.
     random_state : int, RandomState instance or None, default=None

@@ -46,6 +46,7 @@ class BaseText(BaseNet):
         "num_heads": [Interval(Integral, 1, None, closed="left")],
         "positions": [StrOptions({"rotary", "learned"})],
         "max_length": [Interval(Integral, 2, None, closed="left")],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     }
 
@@ -111,6 +112,29 @@ class BaseText(BaseNet):
             "longest": self.max_length,
             "dropout": self.dropout,
         }
+
+    def _train(self, context, X, data, valid, *, partial, going_on):
+        """Train the net, or leave it as it starts where no epoch is asked for."""
+        if partial or self.max_iter != 0:
+            super()._train(context, X, data, valid, partial=partial, going_on=going_on)
+        elif not going_on:
+            self._start_only(data[0].dtype)
+
+    def _start_only(self, dtype):
+        """Make the net and set the attributes of a run of no epochs."""
+        import torch
+
+        from sklearn_ext._torch.parameters import set_dtype
+        from sklearn_ext._torch.random import make_generator
+
+        self._build_net(make_generator(self.random_state))
+        module = self.net_.module_.train(False)
+        set_dtype(module, None, torch.float64 if dtype == np.float64 else torch.float32)
+        self.loss_curve_, self.n_iter_, self.t_ = [], 0, 0
+        self.loss_ = self.best_loss_ = np.nan
+        self.validation_loss_curve_ = self.validation_scores_ = None
+        self.best_validation_score_ = None
+        self.n_parameters_ = sum(parameter.numel() for parameter in module.parameters())
 
     def _training_inputs(self, rows, device, dtype):
         return [part.as_ragged().to(device) for part in rows], self.net_.module_.members

@@ -214,6 +214,17 @@ def test_partial_fit_and_warm_start_go_on():
     assert warm.loss_curve_[3] < warm.loss_curve_[0]
 
 
+def test_no_epochs_leave_the_start():
+    start = fitted(max_iter=0, precision="float64")
+    assert (start.loss_curve_, start.n_iter_) == ([], 0)
+    slow = fitted(max_iter=1, learning_rate_init=1e-30, precision="float64")
+    assert_allclose(start.score_samples(TEXTS), slow.score_samples(TEXTS), rtol=1e-5)
+    returned = pickle.loads(pickle.dumps(start))
+    assert_array_equal(returned.score_samples(TEXTS), start.score_samples(TEXTS))
+    warm = start.set_params(warm_start=True, max_iter=2).fit(TEXTS)
+    assert len(warm.loss_curve_) == 2
+
+
 def test_grid_search_over_the_score():
     search = GridSearchCV(CausalLanguageModel(**SMALL), {"hidden_size": [8, 16]}, cv=2)
     search.fit(TEXTS)
