@@ -14,7 +14,7 @@ from sklearn_ext._validation import _check_sample_weight, all_or_nothing, check_
 from sklearn_ext.neural_network._partitions import PartitionedFit
 from sklearn_ext.neural_network._plan import TrainingPlan
 
-__all__ = ["BaseNet"]
+__all__ = ["BaseNet", "checked_weights", "drop_weightless"]
 
 
 class BaseNet(TrainingPlan, PartitionedFit, CallbackSupportMixin, BaseEstimator):
@@ -83,8 +83,8 @@ class BaseNet(TrainingPlan, PartitionedFit, CallbackSupportMixin, BaseEstimator)
         """Validate targets and weights; rows, targets and weights without those of weight 0."""
         y = self._read_target(y, reset=reset)
         check_consistent_length(rows, y)
-        weights = self._row_weights(y, _checked_weights(sample_weight, len(rows)))
-        return _drop_weightless(rows, y, weights)
+        weights = self._row_weights(y, checked_weights(sample_weight, len(rows)))
+        return drop_weightless(rows, y, weights)
 
     def _read_validation(self, validation_set):
         """Check a user's own validation rows."""
@@ -98,7 +98,7 @@ class BaseNet(TrainingPlan, PartitionedFit, CallbackSupportMixin, BaseEstimator)
         X, y, sample_weight = (*validation_set, None)[:3]
         rows, y = self._read_rows(X, reset=False), self._read_target(y, reset=False)
         check_consistent_length(rows, y)
-        return rows, y, self._row_weights(y, _checked_weights(sample_weight, len(rows)))
+        return rows, y, self._row_weights(y, checked_weights(sample_weight, len(rows)))
 
     # Training
 
@@ -317,14 +317,15 @@ class BaseNet(TrainingPlan, PartitionedFit, CallbackSupportMixin, BaseEstimator)
         return "\n".join(lines)
 
 
-def _checked_weights(sample_weight, n_rows):
+def checked_weights(sample_weight, n_rows):
+    """Validate the weights of so many rows; None stays None."""
     if sample_weight is None:
         return None
     rows = np.empty(n_rows)
     return _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
 
 
-def _drop_weightless(rows, y, weights):
+def drop_weightless(rows, y, weights):
     """Leave out rows of weight 0."""
     if weights is None:
         return rows, y, None
