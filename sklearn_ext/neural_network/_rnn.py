@@ -50,7 +50,7 @@ default=("mean", "max", "attention")
         Weight decay: every step takes the share ``learning rate * alpha`` off each weight, biases
         excepted, where MLPRegressor adds its alpha to the loss.
     batch_size : int or "auto", default="auto"
-        Sequences that one step sees. "auto" is all of them up to 64, else n / 8 within 8 and 64.
+        Sequences that one step sees. "auto" is n / 8 within 8 and 64.
         A batch is made of sequences of about the same length.
     learning_rate : {{"constant", "adaptive", "invscaling", "cosine", "flat_cosine", \
 "one_cycle"}}, default="one_cycle"
@@ -164,9 +164,10 @@ _SHARED_NOTES = """\
     Channels are standardised inside. A net that walks both ways also sees each sequence
     standardised by its own mean and deviation.
 
-    Up to 64 sequences a fit takes full batches. Then the order of the sequences does not matter,
-    and `sample_weight` counts repetitions exactly: weight 2 is the sequence twice, weight 0 no
-    sequence. For mini-batches this holds in expectation.
+    `sample_weight` counts repetitions exactly: weight 2 is the sequence twice, weight 0 no sequence.
+    Nor does the order of the sequences matter: `fit` first makes one of equal sequences with equal
+    targets and puts them into an order of their own, unless ``shuffle=False`` asks for batches in
+    the order given.
 
     References
     ----------

@@ -12,9 +12,6 @@ from sklearn_ext.neural_network._base import BaseNet
 
 __all__ = ["BaseRecurrent"]
 
-# Up to so many sequences a fit takes full batches in the dtype of X: then a weight of 2 is exactly
-# a sequence given twice.
-FULL_BATCH_SEQUENCES = 64
 STEPS_AT_ONCE = 2**16  # padded steps that are predicted in one go
 
 
@@ -40,10 +37,11 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
         return validate_sequences(self, X, reset=reset, axis_order=self.axis_order)
 
     def _weighted_rows(self, sequences, y, sample_weight, *, reset):
-        """Without weight 0; in a full batch also without repetitions, in an order of their own."""
+        """Without weight 0 and without repetitions, in an order of their own."""
         data = super()._weighted_rows(sequences, y, sample_weight, reset=reset)
         n_rows = len(data[0])
-        return _merged(*data) if self._batch_size(n_rows) == n_rows else data
+        in_given_order = not self.shuffle and self._batch_size(n_rows) < n_rows
+        return data if in_given_order else _merged(*data)
 
     def _learn_inputs(self, sequences, y, weights):
         """Find centre and scale of the channels, and what the module is made of."""
@@ -111,9 +109,7 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
     def _batch_size(self, n_rows):
         if self.batch_size != "auto":
             return min(self.batch_size, n_rows)
-        if n_rows <= FULL_BATCH_SEQUENCES:
-            return n_rows
-        return int(min(64, max(8, n_rows / 8)))
+        return int(min(64, max(8, n_rows / 8), n_rows))
 
     def _epochs(self, sequences, steps_an_epoch):
         """300 gradient steps; fewer for short sequences, more for many."""
@@ -229,18 +225,27 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
 
 
 def _merged(sequences, y, weights):
-    """Make one row of equal ones, with the sum of their weights, and sort the rows.
+    """Make one row of equal ones, with the sum of their weights, and sort the rows by value.
 
-    Sums in another order differ by rounding, which training may blow up. So the fit is the same,
+    Sums in another order differ by rounding, and batches hold other rows. So the fit is the same,
     to the bit, in whatever order, and as repetitions or weights, the rows are given.
     """
     weights = np.ones(len(y)) if weights is None else weights
     found = {}
-    for row, steps in enumerate(sequences.as_list()):
+    for row, steps in enumerate(np.split(_sortable(sequences.values), sequences.starts[1:])):
         found.setdefault((steps.tobytes(), y[row].tobytes()), []).append(row)
     groups = [found[key] for key in sorted(found)]
     first = np.array([rows[0] for rows in groups])
     return sequences[first], y[first], np.array([weights[rows].sum() for rows in groups])
+
+
+def _sortable(values):
+    """Integers whose bytes are in the order of floats: that of sequences survives other units."""
+    integers = values.view(f"i{values.itemsize}")
+    # The bits of negative numbers grow with their size, and their sign bit is set.
+    negative = integers < 0
+    ordered = np.where(negative, ~integers, integers ^ np.iinfo(integers.dtype).min)
+    return ordered.astype(ordered.dtype.newbyteorder(">"))
 
 
 def _poolings(pooling):

@@ -173,14 +173,21 @@ def test_several_targets_and_labels():
     assert mean.shape == std.shape == (90,)
 
 
-def test_weight_counts_repetitions_in_full_batches():
-    weight = np.arange(30) % 4.0
-    repeated = [X[i] for i in np.repeat(np.arange(30), weight.astype(int))]
-    model = short(dropout=0.3, num_layers=2)
-    weighted = model.fit(X[:30], y[:30], sample_weight=weight).predict_proba(X)
-    labels = np.repeat(y[:30], weight.astype(int))
+@pytest.mark.parametrize("settings", [{}, {"batch_size": 7}, {"early_stopping": True}])
+def test_weight_counts_repetitions_and_order_does_not_matter(settings):
+    weight = np.arange(90) % 4.0
+    repeated = [X[i] for i in np.repeat(np.arange(90), weight.astype(int))]
+    model = short(dropout=0.3, num_layers=2, **settings)
+    weighted = model.fit(X, y, sample_weight=weight).predict_proba(X)
+    labels = np.repeat(y, weight.astype(int))
     assert_array_equal(model.fit(repeated, labels).predict_proba(X), weighted)
     assert_array_equal(model.fit(repeated[::-1], labels[::-1]).predict_proba(X), weighted)
+
+
+def test_batches_in_the_given_order_if_that_is_asked_for():
+    model = short(shuffle=False, batch_size=30, max_iter=1, dropout=0.0)
+    ahead, back = (model.fit(X[::way], y[::way]).predict_proba(X) for way in (1, -1))
+    assert not np.array_equal(ahead, back)
 
 
 def test_class_weight_is_a_sample_weight():
