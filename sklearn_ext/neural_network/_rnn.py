@@ -161,13 +161,12 @@ _SHARED_NOTES = """\
     differ inside of X and between `fit` and `predict`, except for the columns of a matrix. Padding
     changes nothing: what is predicted for a sequence does not depend on the others.
 
-    Channels are standardised inside. A net that walks both ways also sees each sequence
-    standardised by its own mean and deviation.
+    Channels are standardised inside. A net that walks both ways also sees each sequence, and its
+    changes from step to step, standardised by their own mean and deviation.
 
-    `sample_weight` counts repetitions exactly: weight 2 is the sequence twice, weight 0 no sequence.
-    Nor does the order of the sequences matter: `fit` first makes one of equal sequences with equal
-    targets and puts them into an order of their own, unless ``shuffle=False`` asks for batches in
-    the order given.
+    `sample_weight` counts repetitions exactly: weight 2 is the sequence twice, weight 0 no
+    sequence. Nor does the order of the sequences matter: `fit` first makes one of equal sequences
+    with equal targets and sorts them, unless ``shuffle=False`` asks for batches in the order given.
 
     References
     ----------

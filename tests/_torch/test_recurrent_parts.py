@@ -11,6 +11,7 @@ from sklearn_ext._torch.initialization import chrono_logits, orthogonal  # noqa:
 from sklearn_ext._torch.pooling import POOLINGS, make_pooling  # noqa: E402
 from sklearn_ext._torch.recurrence import Recurrence, reversed_steps  # noqa: E402
 from sklearn_ext._torch.scan import doubling_scan, gated_scan, sequential_scan  # noqa: E402
+from sklearn_ext._torch.sequence_net import changes, series_scaled  # noqa: E402
 from sklearn_ext._torch.stem import ConvStem  # noqa: E402
 
 
@@ -313,3 +314,25 @@ def test_stem_takes_the_end_of_a_sequence_for_the_end(causal):
         later = values.clone()
         later[12:] += 1.0
         torch.testing.assert_close(stem(later, None)[:4], stem(values, None)[:4])
+
+
+# Views of the input
+
+
+def test_changes_are_differences_from_step_to_step():
+    values = normal(7, 2, 3)
+    torch.testing.assert_close(changes(values)[1:], values.diff(dim=0))
+    assert torch.all(changes(values)[0] == 0)
+
+
+def test_padding_has_no_share_in_the_scale_of_a_series():
+    lengths = torch.tensor([9, 4, 1])
+    mask = (torch.arange(9).unsqueeze(-1) < lengths).unsqueeze(-1)
+    for view in (lambda values: values, changes):
+        found = series_scaled(view(normal(9, 3, 2)), mask, lengths)
+        for row, length in enumerate(lengths.tolist()):
+            alone = view(normal(9, 3, 2)[:length, row])
+            deviation = alone.std(0, correction=0)
+            scale = torch.where(deviation > 0, deviation, 1.0)
+            torch.testing.assert_close(found[:length, row], (alone - alone.mean(0)) / scale)
+            assert torch.all(found[length:, row] == 0)
