@@ -12,7 +12,7 @@ from sklearn_ext.neural_network._base import BaseNet
 
 __all__ = ["BaseRecurrent"]
 
-STEPS_WITHOUT_STEM = 1500  # a plain recurrent net learns slowly
+STEPS, STEPS_WITHOUT_STEM = 450, 1500  # of gradients
 STEPS_AT_ONCE = 2**16  # padded steps that are predicted in one go
 
 
@@ -113,13 +113,13 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
         return int(min(64, max(8, n_rows / 8), n_rows))
 
     def _epochs(self, sequences, steps_an_epoch):
-        """Epochs of 300 gradient steps; fewer for short sequences, more for many."""
+        """Epochs of some gradient steps; fewer for short sequences, more for many."""
         if self.max_iter != "auto":
             return self.max_iter
-        short, many = int(sequences.lengths.max()) / 64, len(sequences) / 1000
-        steps = 300 * max(0.2, min(1.0, short**0.5)) * max(1.0, many**0.5)
+        steps = STEPS * max(1.0, (len(sequences) / 1000) ** 0.5)
         if not self.stem_channels:
-            steps = max(steps, STEPS_WITHOUT_STEM * max(0.2, min(1.0, short**0.5)))
+            steps = max(steps, STEPS_WITHOUT_STEM)
+        steps *= max(0.15, min(1.0, int(sequences.lengths.max()) / 64))
         return max(5, ceil(steps / steps_an_epoch))
 
     def _stops_early(self, n_rows):
