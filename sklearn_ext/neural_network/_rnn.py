@@ -50,8 +50,9 @@ default=("mean", "max", "attention")
         Weight decay: every step takes the share ``learning rate * alpha`` off each weight, biases
         excepted, where MLPRegressor adds its alpha to the loss.
     batch_size : int or "auto", default="auto"
-        Sequences that one step sees. "auto" is n / 8 within 8 and 64.
-        A batch is made of sequences of about the same length.
+        Sequences that one step sees. "auto" is n / 8, but no more than 64 or, with convolutions,
+        8192 / T for a longest sequence of T steps, and at least 8. A batch is made of sequences of
+        about the same length.
     learning_rate : {{"constant", "adaptive", "invscaling", "cosine", "flat_cosine", \
 "one_cycle"}}, default="one_cycle"
         Schedule over the whole run. "one_cycle" rises by half a cosine for 30 % of it and falls by

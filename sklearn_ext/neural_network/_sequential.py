@@ -13,6 +13,7 @@ from sklearn_ext.neural_network._base import BaseNet
 __all__ = ["BaseRecurrent"]
 
 STEPS, STEPS_WITHOUT_STEM = 450, 1500  # of gradients
+STEPS_IN_STEM = 2**13  # of the sequences of a batch
 STEPS_AT_ONCE = 2**16  # padded steps that are predicted in one go
 
 
@@ -38,11 +39,9 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
         return validate_sequences(self, X, reset=reset, axis_order=self.axis_order)
 
     def _weighted_rows(self, sequences, y, sample_weight, *, reset):
-        """Without weight 0 and without repetitions, in an order of their own."""
+        """Without weight 0; also without repetitions and sorted, if they are shuffled anyway."""
         data = super()._weighted_rows(sequences, y, sample_weight, reset=reset)
-        n_rows = len(data[0])
-        in_given_order = not self.shuffle and self._batch_size(n_rows) < n_rows
-        return data if in_given_order else _merged(*data)
+        return _merged(*data) if self.shuffle else data
 
     def _learn_inputs(self, sequences, y, weights):
         """Find centre and scale of the channels, and what the module is made of."""
@@ -110,7 +109,8 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
     def _batch_size(self, n_rows):
         if self.batch_size != "auto":
             return min(self.batch_size, n_rows)
-        return int(min(64, max(8, n_rows / 8), n_rows))
+        most = STEPS_IN_STEM / self._architecture["longest"] if self.stem_channels else 64
+        return int(min(n_rows, max(8, min(64, most, n_rows / 8))))
 
     def _epochs(self, sequences, steps_an_epoch):
         """Epochs of some gradient steps; fewer for short sequences, more for many."""
