@@ -12,6 +12,9 @@ PACKAGE = Path(__file__).parents[1] / "sklearn_ext"
 LAYERS = (
     (
         "exceptions",
+        "_onnx",
+        "_onnx.activations",
+        "_onnx.polynomial",
         "_torch",
         "_torch.activations",
         "_torch.batches",
@@ -58,6 +61,7 @@ LAYERS = (
     ),
     (
         "_dask",
+        "_onnx.graph",
         "_torch.recurrence",
         "datasets._concrete",
         "linear_model._moment_gram",
@@ -75,6 +79,7 @@ LAYERS = (
         "preprocessing._windows",
     ),
     (
+        "_onnx.export",
         "_torch.low_rank",
         "_torch.sequence_net",
         "inspection",
