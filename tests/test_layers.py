@@ -15,6 +15,7 @@ LAYERS = (
         "_onnx",
         "_onnx.activations",
         "_onnx.polynomial",
+        "_onnx.responses",
         "_torch",
         "_torch.activations",
         "_torch.batches",
@@ -46,6 +47,7 @@ LAYERS = (
         "preprocessing._tensors",
     ),
     (
+        "_onnx.feed_forward",
         "_optional",
         "_sequences",
         "_torch.encoding",

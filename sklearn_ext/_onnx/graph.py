@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_ext._optional import import_optional
 
-__all__ = ["LOWEST_OPSET", "Graph"]
+__all__ = ["LOWEST_OPSET", "Graph", "arrays_below"]
 
 # From this version on all reductions take their axes as an input.
 LOWEST_OPSET = 18
@@ -216,6 +216,19 @@ class Graph:
 
     def _new_name(self, what):
         return f"{what.lower()}_{next(self.numbers)}"
+
+
+def arrays_below(arrays, prefix):
+    """Arrays whose dotted names begin with a prefix, without it.
+
+    Examples
+    --------
+    >>> from sklearn_ext._onnx.graph import arrays_below
+    >>> arrays_below({"towers.0.bias": 1, "towers.10.bias": 2}, "towers.1")
+    {}
+    """
+    start = f"{prefix}."
+    return {name[len(start) :]: a for name, a in arrays.items() if name.startswith(start)}
 
 
 def _is_text(array):
