@@ -13,7 +13,7 @@ LOWEST_OPSET = 18
 
 
 class Graph:
-    """Nodes of a graph, or of the body of a loop inside one.
+    """Nodes of a graph, or of one step of a loop inside of it.
 
     A value is the name of what an input, an initializer or a node gives. Wherever a value is taken,
     an array or a number may stand: floats become initializers of the graph's dtype, integers
@@ -46,10 +46,6 @@ class Graph:
         self.nodes, self.inputs = [], []
         # Shared with the bodies of loops, which see all of the graph around them.
         self.initializers, self.numbers = {}, count()
-
-    def body(self):
-        """Begin the body of a loop, in which values of this graph may be used."""
-        return self._sharing(nodes=[], inputs=[])
 
     def in_double(self):
         """View of this graph that computes in float64."""
@@ -122,7 +118,7 @@ class Graph:
         array = np.asarray(operand)
         if _is_text(array) or array.dtype == bool:
             return array
-        return np.ascontiguousarray(array, self.dtype if array.dtype.kind == "f" else np.int64)
+        return array.astype(self.dtype if array.dtype.kind == "f" else np.int64)
 
     def cast(self, value, dtype):
         """Change the dtype of a value."""
@@ -144,35 +140,44 @@ class Graph:
         """Reduce an axis by "Sum", "Max" or "Mean"."""
         return self.add(f"Reduce{op}", value, np.array([axis]), keepdims=int(keepdims))
 
-    def scan(self, body, states, sequences, results, *, backwards=False):
+    def scan(self, step, states, sequences, n_collected, *, backwards=False):
         """Walk through the first axis of sequences with a state.
 
         Parameters
         ----------
-        body : Graph
-            One step, whose inputs are the states and one element of each sequence.
+        step : callable
+            Takes a graph for the nodes of one step, in which all values of this graph may be used,
+            a list of the states and a list of one element of each sequence; gives a list of the
+            new states and a list of what is collected.
         states : list of str
-            Values of the states before the first step.
+            States before the first step.
         sequences : list of str
             Sequences.
-        results : list of str
-            Values in `body`: the new states, then what is collected.
+        n_collected : int
+            Number of collected values.
         backwards : bool, default=False
-            Whether to begin at the end.
+            Whether to begin at the end; what is collected keeps its place.
 
         Returns
         -------
         values : list of str
             Last states and collected values.
         """
-        outputs = [self.onnx.helper.make_empty_tensor_value_info(name) for name in results]
-        graph = self.onnx.helper.make_graph(body.nodes, "step", body.inputs, outputs)
-        n_collected = len(results) - len(states)
+        declare = self.onnx.helper.make_empty_tensor_value_info
+        names = [self._new_name("step") for _ in [*states, *sequences]]
+        body = self._sharing(nodes=[])
+        new, collected = step(body, names[: len(states)], names[len(states) :])
+        graph = self.onnx.helper.make_graph(
+            body.nodes,
+            "step",
+            [declare(name) for name in names],
+            [declare(name) for name in [*new, *collected]],
+        )
         return self.add(
             "Scan",
             *states,
             *sequences,
-            n_outputs=len(results),
+            n_outputs=len(states) + n_collected,
             body=graph,
             num_scan_inputs=len(sequences),
             scan_input_directions=[int(backwards)] * len(sequences),

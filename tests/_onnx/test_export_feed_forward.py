@@ -6,9 +6,9 @@ import pytest
 from runtime import assert_classification_agrees, assert_regression_agrees, run
 
 from sklearn_ext import FFNNClassifier, FFNNRegressor
-from sklearn_ext.activations import gelu
 from sklearn_ext._onnx.activations import activated
 from sklearn_ext._onnx.graph import Graph
+from sklearn_ext.activations import gelu
 
 ACTIVATIONS = ["gelu", "gelu_tanh", "relu", "silu", "tanh", "logistic", "identity"]
 QUICK = {"hidden_layer_sizes": (9, 7), "max_iter": 8, "random_state": 0}
