@@ -82,7 +82,7 @@ def _walk(graph, values, steps, weight, bias, cell, backwards):
         return kept, [body.add("Identity", kept[0])]
 
     sequences = [gates, steps.mask]
-    return graph.scan(step, [zeros] * n_states, sequences, 1, backwards=backwards)[-1]
+    return graph.scan(step, [zeros] * n_states, sequences, backwards=backwards)[-1]
 
 
 # Cells: width, number of states, and the new states of one step from its gates and the old ones.

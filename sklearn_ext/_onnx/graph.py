@@ -83,8 +83,8 @@ class Graph:
         ----------
         op : str
             Operator of ONNX.
-        *operands : str, array-like or None
-            Values; None for one left out.
+        *operands : str or array-like
+            Values.
         n_outputs : int, default=1
             Number of outputs.
         **attributes : object
@@ -102,19 +102,18 @@ class Graph:
 
     def value(self, operand):
         """Name of a value; arrays and numbers become initializers, equal ones only once."""
-        if operand is None:
-            return ""
         if isinstance(operand, str):
             return operand
         array = self._array(operand)
-        key = array.dtype.str, array.shape, array.tolist() if _is_text(array) else array.tobytes()
-        key = (*key[:2], tuple(key[2])) if _is_text(array) else key
+        content = tuple(array) if _is_text(array) else array.tobytes()
+        key = array.dtype.str, array.shape, content
         if key not in self.initializers:
             tensor = self.onnx.numpy_helper.from_array(array, self._new_name("constant"))
             self.initializers[key] = tensor
         return self.initializers[key].name
 
     def _array(self, operand):
+        """Array in one of the dtypes of the graph."""
         array = np.asarray(operand)
         if _is_text(array) or array.dtype == bool:
             return array
@@ -137,10 +136,10 @@ class Graph:
         return values[0] if len(values) == 1 else self.add("Concat", *values, axis=axis)
 
     def reduced(self, op, value, axis, keepdims=False):
-        """Reduce an axis by "Sum", "Max" or "Mean"."""
+        """Reduce an axis by "Sum" or "Max"."""
         return self.add(f"Reduce{op}", value, np.array([axis]), keepdims=int(keepdims))
 
-    def scan(self, step, states, sequences, n_collected, *, backwards=False):
+    def scan(self, step, states, sequences, *, backwards=False):
         """Walk through the first axis of sequences with a state.
 
         Parameters
@@ -153,8 +152,6 @@ class Graph:
             States before the first step.
         sequences : list of str
             Sequences.
-        n_collected : int
-            Number of collected values.
         backwards : bool, default=False
             Whether to begin at the end; what is collected keeps its place.
 
@@ -177,11 +174,11 @@ class Graph:
             "Scan",
             *states,
             *sequences,
-            n_outputs=len(states) + n_collected,
+            n_outputs=len(new) + len(collected),
             body=graph,
             num_scan_inputs=len(sequences),
             scan_input_directions=[int(backwards)] * len(sequences),
-            scan_output_directions=[int(backwards)] * n_collected,
+            scan_output_directions=[int(backwards)] * len(collected),
         )
 
     def model(self, outputs, opset):

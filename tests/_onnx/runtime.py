@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnxruntime
+from sklearn.base import is_regressor
 
 
 def run(model, **inputs):
@@ -13,17 +14,25 @@ def run(model, **inputs):
     return dict(zip(names, session.run(names, inputs), strict=True))
 
 
-def assert_regression_agrees(found, expected, tolerance):
+def assert_agrees(estimator, X, found, tolerance):
+    """Compare the outputs of a model with the predictions of its estimator for X."""
+    if is_regressor(estimator):
+        return _assert_regression_agrees(found, estimator.predict(X), tolerance)
+    labels, probabilities = estimator.predict(X), estimator.predict_proba(X)
+    return _assert_classification_agrees(found, labels, probabilities, tolerance)
+
+
+def _assert_regression_agrees(found, expected, tolerance):
     """Differences are below the tolerance times the spread of the predictions."""
     expected = expected[:, None] if expected.ndim == 1 else expected
-    assert set(found) == {"variable"}
+    assert list(found) == ["variable"]
     assert found["variable"].shape == expected.shape
     assert np.abs(found["variable"] - expected).max() <= tolerance * np.std(expected)
 
 
-def assert_classification_agrees(found, labels, probabilities, tolerance):
+def _assert_classification_agrees(found, labels, probabilities, tolerance):
     """Probabilities agree, and labels wherever these do not tie."""
-    assert set(found) == {"label", "probabilities"}
+    assert list(found) == ["label", "probabilities"]
     assert np.abs(found["probabilities"] - probabilities).max() <= tolerance
     assert found["label"].shape == labels.shape
     if labels.ndim == 1:
