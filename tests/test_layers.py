@@ -11,6 +11,13 @@ PACKAGE = Path(__file__).parents[1] / "sklearn_ext"
 # above everything it imports. A strict order of floors leaves no room for an import cycle.
 LAYERS = (
     (
+        "_onnx",
+        "_onnx.activations",
+        "_onnx.cells",
+        "_onnx.polynomial",
+        "_onnx.responses",
+        "_onnx.sequences",
+        "_onnx.stem",
         "_sequence_values",
         "_torch",
         "_torch.activations",
@@ -60,6 +67,7 @@ LAYERS = (
     ),
     (
         "__main__",
+        "_onnx.feed_forward",
         "_optional",
         "_sequences",
         "_torch.cells",
@@ -90,6 +98,7 @@ LAYERS = (
     ),
     (
         "_dask",
+        "_onnx.graph",
         "_torch.modules",
         "_torch.pretrained",
         "_torch.recurrence",
@@ -121,6 +130,8 @@ LAYERS = (
         "text.backends._vendor",
     ),
     (
+        "_onnx.export",
+        "_onnx.recurrent",
         "_torch.low_rank",
         "_torch.sequence_net",
         "_torch.transformer_block",
