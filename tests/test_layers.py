@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "sklearn_ext"
 LAYERS = (
     (
         "exceptions",
+        "_documentation",
         "_torch",
         "_torch.activations",
         "_torch.batches",

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_ext._dask import is_dask, over_partitions
+from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._validation import (
     Interval,
     StrOptions,
@@ -56,7 +57,9 @@ def _settings_stream(estimator):
     return True
 
 
-class PolynomialRegressor(ReadablePolynomialMixin, RegressorMixin, BaseEstimator):
+class PolynomialRegressor(
+    ReadablePolynomialMixin, DocumentationLinkMixin, RegressorMixin, BaseEstimator
+):
     r"""Polynomial least squares in an orthogonal basis, with its own model choice.
 
     The model is a polynomial in the columns of X,

@@ -8,6 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 
+from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._optional import import_optional
 from sklearn_ext._validation import (
     Interval,
@@ -58,7 +59,7 @@ def _base_has(name):
     return check
 
 
-class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
+class LoRAAdapter(DocumentationLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     """Low-rank adaptation (LoRA) of a net.
 
     The weights of a trained net are frozen. What it learns in addition is a product of two narrow
