@@ -17,9 +17,11 @@ PUBLIC = {
     "sklearn_ext": [
         "FFNNClassifier",
         "FFNNRegressor",
+        "LoRAAdapter",
         "PolynomialRegressor",
         "RNNClassifier",
         "RNNRegressor",
+        "TextSummarizer",
         "__version__",
         "activations",
         "datasets",
@@ -28,6 +30,8 @@ PUBLIC = {
         "linear_model",
         "neural_network",
         "preprocessing",
+        "show_versions",
+        "text",
     ],
     "sklearn_ext.activations": [
         "gelu",
@@ -43,23 +47,31 @@ PUBLIC = {
         "make_first_token_recall",
     ],
     "sklearn_ext.exceptions": [
+        "BackendError",
         "ExtrapolationWarning",
         "MissingDependencyError",
         "PrecisionWarning",
         "RankWarning",
         "SklearnExtError",
         "SklearnExtWarning",
+        "SummaryWarning",
     ],
     "sklearn_ext.inspection": [
+        "FitDiagnosis",
+        "FitDiagnosisDisplay",
         "GradientFlow",
         "GradientFlowDisplay",
         "LossCurveDisplay",
+        "PolynomialFitDisplay",
+        "diagnose_fit",
         "gradient_flow",
     ],
     "sklearn_ext.linear_model": ["PolynomialRegressor"],
     "sklearn_ext.neural_network": [
+        "AdapterBank",
         "FFNNClassifier",
         "FFNNRegressor",
+        "LoRAAdapter",
         "RNNClassifier",
         "RNNRegressor",
         "SequenceStream",
@@ -75,15 +87,29 @@ PUBLIC = {
         "multilinear_rank",
         "tensor_rank",
     ],
+    "sklearn_ext.text": [
+        "Estimate",
+        "Failure",
+        "FakeBackend",
+        "Summaries",
+        "SummaryReply",
+        "SummaryRequest",
+        "TextSummarizer",
+        "UngroundedSummary",
+        "Usage",
+    ],
 }
 
 # Nothing that is optional may be paid for by somebody who does not use it. (Where pandas is
 # installed scikit-learn imports it, so only the bare `import sklearn_ext` can do without.)
 OPTIONAL = {
     "anthropic",
+    "azure",
     "cohere",
     "dask",
     "distributed",
+    "httpx",
+    "httpx2",
     "matplotlib",
     "onnx",
     "openai",
@@ -91,6 +117,7 @@ OPTIONAL = {
     "skorch",
     "sympy",
     "torch",
+    "tqdm",
     "transformers",
 }
 
@@ -101,8 +128,10 @@ IMPORTS = [
     ("from sklearn_ext import exceptions", OPTIONAL | HEAVY),
     ("from sklearn_ext import datasets", OPTIONAL),
     ("from sklearn_ext import preprocessing", OPTIONAL),
+    ("from sklearn_ext import inspection", OPTIONAL),
     ("from sklearn_ext import PolynomialRegressor; PolynomialRegressor()", OPTIONAL),
     ("from sklearn_ext import FFNNRegressor; FFNNRegressor()", OPTIONAL),
+    ("from sklearn_ext import TextSummarizer; TextSummarizer()", OPTIONAL),
 ]
 
 
