@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "sklearn_ext"
 # above everything it imports. A strict order of floors leaves no room for an import cycle.
 LAYERS = (
     (
+        "_documentation",
         "_onnx",
         "_onnx.activations",
         "_onnx.cells",

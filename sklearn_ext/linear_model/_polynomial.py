@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_ext._dask import is_dask, over_partitions
+from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._onnx.export import OnnxExportMixin
 from sklearn_ext._onnx.polynomial import add_polynomial
 from sklearn_ext._validation import (
@@ -64,7 +65,12 @@ def _settings_stream(estimator):
 
 
 class PolynomialRegressor(
-    DeviceMixin, ReadablePolynomialMixin, OnnxExportMixin, RegressorMixin, BaseEstimator
+    DeviceMixin,
+    ReadablePolynomialMixin,
+    OnnxExportMixin,
+    DocumentationLinkMixin,
+    RegressorMixin,
+    BaseEstimator,
 ):
     r"""Polynomial least squares in an orthogonal basis, with its own model choice.
 

@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_consistent_length, get_tags
 
 from sklearn_ext._dask import is_dask
+from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._onnx.export import OnnxExportMixin
 from sklearn_ext._optional import import_optional
 from sklearn_ext._validation import _check_sample_weight, all_or_nothing, check_is_fitted
@@ -18,7 +19,14 @@ from sklearn_ext.neural_network._plan import TrainingPlan
 __all__ = ["BaseNet", "checked_weights", "drop_weightless"]
 
 
-class BaseNet(TrainingPlan, PartitionedFit, OnnxExportMixin, CallbackSupportMixin, BaseEstimator):
+class BaseNet(
+    TrainingPlan,
+    PartitionedFit,
+    OnnxExportMixin,
+    DocumentationLinkMixin,
+    CallbackSupportMixin,
+    BaseEstimator,
+):
     """Training plan, fitting, prediction and state of an estimator around one net.
 
     It knows neither tables nor sequences nor kinds of targets. A subclass tells of its samples:
