@@ -455,7 +455,7 @@ class TextSummarizer(SameShapeOutputMixin, OneToOneFeatureMixin, TransformerMixi
             f"{len(result.failures)} of the texts got {instead} instead of a summary; see "
             f"failures_. Row {first.row}: {first.error}",
             SummaryWarning,
-            stacklevel=5,
+            stacklevel=6,  # past the wrappers of transform
         )
 
     def __getstate__(self):
