@@ -82,6 +82,7 @@ LAYERS = (
         "preprocessing._scaler",
         "preprocessing._windows",
         "text._limits",
+        "text._sentence_features",
     ),
     (
         "_torch.low_rank",
