@@ -13,7 +13,7 @@ __all__ = ["sentence_spans", "split_sentences"]
 
 # Abbreviations behind which a sentence goes on, whatever follows.
 NEVER_LAST = frozenset(
-    """mr mrs ms dr prof rev hon gen col maj capt lt sgt sen rep gov pres st mt messrs mme mlle
+    """mr mrs ms dr prof rev hon gen col maj capt lt sgt sen rep gov st mt messrs mme mlle
     fig figs eq eqs sec secs ch chap ref refs thm def ex vs cf viz e.g i.e eg ie resp approx ca pp
     vol vols nos eds trans dept est al.e""".split()
 )
