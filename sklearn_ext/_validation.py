@@ -13,6 +13,12 @@ from contextlib import contextmanager
 
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
+from sklearn.utils._array_api import (
+    _max_precision_float_dtype,
+    check_same_namespace,
+    get_namespace_and_device,
+    move_to,
+)
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -38,9 +44,13 @@ __all__ = [
     "_check_feature_names_in",
     "_check_sample_weight",
     "_fit_context",
+    "_max_precision_float_dtype",
     "all_or_nothing",
     "check_X_y",
     "check_is_fitted",
+    "check_same_namespace",
+    "get_namespace_and_device",
+    "move_to",
     "validate_data",
     "validate_params",
     "with_callbacks",

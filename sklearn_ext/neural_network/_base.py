@@ -8,14 +8,16 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_consistent_length, get_tags
 
+from sklearn_ext._dask import is_dask
 from sklearn_ext._optional import import_optional
 from sklearn_ext._validation import _check_sample_weight, all_or_nothing, check_is_fitted
+from sklearn_ext.neural_network._partitions import PartitionedFit
 from sklearn_ext.neural_network._plan import TrainingPlan
 
 __all__ = ["BaseNet"]
 
 
-class BaseNet(TrainingPlan, CallbackSupportMixin, BaseEstimator):
+class BaseNet(TrainingPlan, PartitionedFit, CallbackSupportMixin, BaseEstimator):
     """Training plan, fitting, prediction and state of an estimator around one net.
 
     It knows neither tables nor sequences nor kinds of targets. A subclass tells of its samples:
@@ -52,8 +54,11 @@ class BaseNet(TrainingPlan, CallbackSupportMixin, BaseEstimator):
             import_optional(module, extra="torch", purpose=type(self).__name__)
         context = self._init_callback_context(max_subtasks=None)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        with all_or_nothing(self):
-            self._fit_checked(context, X, y, sample_weight, validation_set, partial)
+        if is_dask(X):
+            self._fit_partitions(context, (X, y, sample_weight), validation_set, partial)
+        else:
+            with all_or_nothing(self):
+                self._fit_checked(context, X, y, sample_weight, validation_set, partial)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
@@ -200,6 +205,9 @@ class BaseNet(TrainingPlan, CallbackSupportMixin, BaseEstimator):
             warnings.warn("Training interrupted by user.", ConvergenceWarning, stacklevel=5)
 
     # Prediction
+
+    def _some_row(self, shape):
+        return np.zeros(shape)
 
     def _responses(self, X):
         """What the loss makes of the raw outputs of new rows, (n_members, n, ...)."""

@@ -9,6 +9,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import check_array
 
+from sklearn_ext._dask import over_partitions
 from sklearn_ext._validation import Interval, StrOptions
 
 __all__ = ["ClassificationTargets"]
@@ -25,6 +26,7 @@ class ClassificationTargets(ClassifierMixin):
     # Classes announced to `partial_fit`; a `fit` takes those of y.
     _known_classes = None
 
+    @over_partitions
     def predict(self, X):
         """Predict class labels.
 
@@ -58,6 +60,7 @@ class ClassificationTargets(ClassifierMixin):
         """Labels as numbers, which tensors can hold."""
         return y.astype(np.int64)
 
+    @over_partitions
     def predict_proba(self, X):
         """Predict probabilities.
 
@@ -84,6 +87,7 @@ class ClassificationTargets(ClassifierMixin):
             return found[..., 1]
         return found[:, 0] if self._kind == "binary" else found
 
+    @over_partitions
     def predict_log_proba(self, X):
         """Predict logarithms of probabilities.
 
@@ -100,6 +104,7 @@ class ClassificationTargets(ClassifierMixin):
         with np.errstate(divide="ignore"):  # a probability may round to 0
             return np.log(self.predict_proba(X))
 
+    @over_partitions
     def decision_function(self, X):
         """Compute log-odds of two classes and of labels, log-probabilities of several classes.
 

@@ -303,7 +303,9 @@ class FFNNRegressor(RegressionTargets, BaseFeedForward):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Training rows.
+            Training rows. A dask collection streams by, partition by partition: `max_iter`
+            passes (10 for "auto") of `partial_fit` in their order, after first steps on up to
+            10,000 rows from the heads of all partitions.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -451,7 +453,9 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Training rows.
+            Training rows. A dask collection streams by, partition by partition: `max_iter`
+            passes (10 for "auto") of `partial_fit` in their order, after first steps on up to
+            10,000 rows from the heads of all partitions.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels of any type, or an indicator matrix of several labels a row.
         sample_weight : array-like of shape (n_samples,), default=None

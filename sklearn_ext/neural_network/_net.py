@@ -156,7 +156,8 @@ class Net(skorch.NeuralNet):
         """Take the steps of an epoch; its mean loss, read from the device once."""
         self.module_.train(True)
         listened = self._listens_to_batches()
-        losses = []
+        # One running sum: small tensors kept between large ones would tear the heap apart.
+        total, n_steps = 0.0, 0
         indices = epoch_indices(
             run.train,
             run.batch_size,
@@ -168,10 +169,11 @@ class Net(skorch.NeuralNet):
             if listened:
                 self.notify("on_batch_begin", batch=(batch.inputs, batch.targets), training=True)
             loss, raw = run.steps.step(batch)
-            losses.append(loss)
+            total = total + loss
+            n_steps += 1
             if listened:
                 self._tell_of_batch(batch, loss, raw)
-        return float(torch.stack(losses).mean())
+        return float(total) / n_steps
 
     def _validate(self, run):
         """Losses of the validation rows; their mean and the score go into the history."""

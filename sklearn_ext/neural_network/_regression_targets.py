@@ -7,6 +7,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score
 from sklearn.utils.validation import check_array
 
+from sklearn_ext._dask import over_partitions
 from sklearn_ext._validation import Interval, StrOptions
 
 __all__ = ["RegressionTargets"]
@@ -21,6 +22,7 @@ class RegressionTargets(RegressorMixin):
         "huber_delta": [Interval(Real, 0, None, closed="neither")],
     }
 
+    @over_partitions
     def predict(self, X, return_std=False):
         """Predict targets.
 

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 
+from sklearn_ext._dask import over_partitions
 from sklearn_ext._sequences import validate_sequences
 from sklearn_ext._validation import Interval, StrOptions, check_is_fitted
 from sklearn_ext.neural_network._base import BaseNet
@@ -128,6 +129,7 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
 
     # The pooled state
 
+    @over_partitions
     def transform(self, X):
         """Give the pooled state of each sequence, for use in another estimator.
 

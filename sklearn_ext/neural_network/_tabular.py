@@ -131,9 +131,12 @@ class BaseFeedForward(BaseNet):
             return [_as_inputs(table).to(device) for table in tables], _encoding_forward(module)
 
         def encode(table):
-            parts = [table[part] for part in self._prediction_parts(table)]
-            raw = (self._prediction_inputs(part, device) for part in parts)
-            return torch.cat([module.encode(part).to(dtype) for part in raw])
+            # Filled part by part: joining the parts at the end would hold all of it twice.
+            shape = len(table), module.encoding.n_outputs
+            encoded = torch.empty(shape, dtype=dtype, device=device)
+            for part in self._prediction_parts(table):
+                encoded[part] = module.encode(self._prediction_inputs(table[part], device))
+            return encoded
 
         return [encode(table) for table in tables], module.members
 

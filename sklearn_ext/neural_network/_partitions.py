@@ -1,0 +1,85 @@
+"""Nets learn from dask collections: their partitions stream by, one at a time."""
+
+from math import ceil
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from sklearn_ext._dask import aligned_partitions
+from sklearn_ext._optional import import_optional
+from sklearn_ext._validation import all_or_nothing
+
+__all__ = ["PartitionedFit"]
+
+SAMPLE_ROWS = 10_000  # rows that the encoding of inputs and targets is learned from
+AUTO_PASSES = 10  # what max_iter="auto" stands for; the epochs of any table of 1.5 million rows
+
+
+class PartitionedFit:
+    """What `fit` and `partial_fit` of a net do with dask collections.
+
+    The first steps are taken on up to 10,000 rows, the same number from the head of each
+    partition: scales, bins, categories and the size of the net come from them. Then every pass
+    goes through all partitions in their order, each by one `partial_fit`. Only one partition is
+    in the memory of the process that calls `fit`; rows of a partition are shuffled, partitions
+    are not, so the same collection and the same `random_state` give the same net.
+    """
+
+    def _fit_partitions(self, context, collections, validation_set, partial):
+        """Fit X, y and weights that are dask collections."""
+        if validation_set is not None:
+            raise ValueError(
+                "validation_set cannot be watched while partitions of dask collections stream by: "
+                "leave it out, or give arrays."
+            )
+        if self.solver == "lbfgs":
+            raise ValueError(
+                "solver='lbfgs' needs all rows at once, but X is a dask collection: take 'adam'."
+            )
+        dask = import_optional("dask", extra="dask", purpose="Fitting dask collections")
+        parts = aligned_partitions(*collections)
+        with all_or_nothing(self):
+            if not (partial or self.warm_start):
+                for name in ("net_", "_goes_on"):
+                    vars(self).pop(name, None)
+            if not hasattr(self, "net_"):
+                self._known_classes = self._classes_of(dask, parts, collections[1])
+                self._step_through(context, _heads(dask, parts))
+            passes = 1 if partial else self._passes()
+            for part in parts * passes:
+                self._step_through(context, dask.compute(*part))
+
+    def _passes(self):
+        return AUTO_PASSES if self.max_iter == "auto" else self.max_iter
+
+    def _step_through(self, context, rows):
+        """Go once through some rows."""
+        if len(rows[0]):
+            self._fit_checked(context, *rows, None, True)
+
+    def _classes_of(self, dask, parts, y):
+        """All classes of a classifier of one label a row, else None."""
+        if not is_classifier(self) or getattr(y, "ndim", 1) != 1:
+            return None
+        unique = dask.delayed(np.unique, pure=False)
+        return np.unique(np.concatenate(dask.compute(*(unique(part[1]) for part in parts))))
+
+
+def _heads(dask, parts):
+    """First rows of each partition, joined: X, y and weights or None."""
+    head = dask.delayed(_head, pure=False)
+    size = ceil(SAMPLE_ROWS / len(parts))
+    found = dask.compute(*([head(values, size) for values in part] for part in parts))
+    return [_joined(values) for values in zip(*found, strict=True)]
+
+
+def _head(values, size):
+    return None if values is None else values[:size]
+
+
+def _joined(values):
+    if values[0] is None:
+        return None
+    if not hasattr(values[0], "iloc"):
+        return np.concatenate(values)
+    return import_optional("pandas", extra="pandas", purpose="dask DataFrames").concat(values)
