@@ -162,7 +162,9 @@ class TextSummarizer(SameShapeOutputMixin, OneToOneFeatureMixin, TransformerMixi
     `failures_`, `usage_` and `warnings_` speak of the last call of `transform`, `summarize` or
     `score` and are not pickled; in threads, `summarize` returns them with the summaries.
 
-    A missing text (None, NaN) has an empty summary. Equal texts are asked for once.
+    A missing text (None, NaN) has an empty summary. Equal texts are asked for once. A refused
+    key, an unknown model, an empty account and the budget end a run, as no further document
+    would fare better; the rest stands in `failures_` with the stage "not asked".
 
     Examples
     --------

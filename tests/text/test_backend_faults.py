@@ -206,7 +206,5 @@ def test_offline_summaries_step_in():
 def test_warning_counts_and_quotes():
     with serving(fault=lambda number, text: status_fault(400)) as server:
         summarizer = TextSummarizer(**vendor_settings("openai", server, on_error="warn"))
-        with pytest.warns(
-            SummaryWarning, match=r"1 of the texts got an empty .* Row 0: HTTP"
-        ):
+        with pytest.warns(SummaryWarning, match=r"1 of the texts got an empty .* Row 0: HTTP"):
             assert summarizer.fit_transform([TEXT]).tolist() == [""]
