@@ -86,9 +86,7 @@ class BackendError(SklearnExtError):
     True
     """
 
-    _TRANSIENT = frozenset(
-        {"rate_limit", "server", "timeout", "connection", "malformed", "empty"}
-    )
+    _TRANSIENT = frozenset({"rate_limit", "server", "timeout", "connection", "malformed", "empty"})
 
     def __init__(
         self,
