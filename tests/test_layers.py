@@ -108,6 +108,7 @@ LAYERS = (
     (
         "_torch.lora",
         "linear_model._dual",
+        "linear_model._export",
         "linear_model._primal",
     ),
     (
