@@ -30,8 +30,9 @@ def set_dtype(module: nn.Module, optimizer: Any, dtype: torch.dtype) -> None:
 
 
 def module_arrays(module: nn.Module) -> dict[str, np.ndarray]:
-    """Copy parameters and buffers into arrays."""
-    tensors = module.state_dict()
+    """Copy parameters and buffers into arrays; a compiled module gives the names of the plain."""
+    plain: nn.Module = getattr(module, "_orig_mod", module)
+    tensors = plain.state_dict()
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
 
 
