@@ -63,7 +63,12 @@ def add_kernel(graph, X, basis, fitted, degree, coefficients, intercept):
         (n, n_outputs).
     """
     z = graph.add("Mul", graph.add("Sub", X, basis.center), basis.scale)
-    values = _univariate(graph, z, basis, len(fitted))
+    kernel = _kernel(graph, _univariate(graph, z, basis, len(fitted)), fitted, degree)
+    return graph.add("Add", graph.add("MatMul", kernel, coefficients), intercept)
+
+
+def _kernel(graph, values, fitted, degree):
+    """Sum of all terms' products, (n, n_fit), from sums over the columns."""
 
     def summed(weight, *powers):
         """Sum over the columns of the product of p_k of both sides, for all k in `powers`."""
@@ -85,7 +90,7 @@ def add_kernel(graph, X, basis, fitted, degree, coefficients, intercept):
         three = graph.add("Sum", three, summed(1.0, 3), summed(-1.0, 1, 2)) if squared else three
         cube = graph.add("Mul", graph.add("Mul", square, one), 1.0 / 6.0)
         kernel = graph.add("Sum", kernel, three, graph.add("Mul", one, two), cube)
-    return graph.add("Add", graph.add("MatMul", kernel, coefficients), intercept)
+    return kernel
 
 
 def _univariate(graph, z, basis, degree):
