@@ -17,23 +17,33 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy nam
         linear_model,
         neural_network,
         preprocessing,
+        text,
     )
+    from sklearn_ext._versions import show_versions
     from sklearn_ext.linear_model import PolynomialRegressor
     from sklearn_ext.neural_network import (
+        CausalLanguageModel,
         FFNNClassifier,
         FFNNRegressor,
+        LoRAAdapter,
         RNNClassifier,
         RNNRegressor,
+        TransformerClassifier,
     )
+    from sklearn_ext.text import TextSummarizer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CausalLanguageModel",
     "FFNNClassifier",
     "FFNNRegressor",
+    "LoRAAdapter",
     "PolynomialRegressor",
     "RNNClassifier",
     "RNNRegressor",
+    "TextSummarizer",
+    "TransformerClassifier",
     "__version__",
     "activations",
     "datasets",
@@ -42,6 +52,8 @@ __all__ = [
     "linear_model",
     "neural_network",
     "preprocessing",
+    "show_versions",
+    "text",
 ]
 
 _SUBMODULES = frozenset(
@@ -53,14 +65,20 @@ _SUBMODULES = frozenset(
         "linear_model",
         "neural_network",
         "preprocessing",
+        "text",
     }
 )
 _HOME_OF = {
+    "CausalLanguageModel": "neural_network",
     "FFNNClassifier": "neural_network",
     "FFNNRegressor": "neural_network",
+    "LoRAAdapter": "neural_network",
     "PolynomialRegressor": "linear_model",
     "RNNClassifier": "neural_network",
     "RNNRegressor": "neural_network",
+    "TextSummarizer": "text",
+    "show_versions": "_versions",
+    "TransformerClassifier": "neural_network",
 }
 
 

@@ -12,8 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sklearn.base import _fit_context
-from sklearn.callback import with_callbacks
+from sklearn.callback import AutoPropagatedCallback, with_callbacks
+from sklearn.utils import _safe_indexing
+from sklearn.utils._array_api import (
+    _max_precision_float_dtype,
+    check_same_namespace,
+    get_namespace_and_device,
+    move_to,
+)
 from sklearn.utils._param_validation import (
+    HasMethods,
     Interval,
     RealNotInt,
     StrOptions,
@@ -23,12 +31,15 @@ from sklearn.utils.validation import (
     _check_categorical_features,
     _check_feature_names_in,
     _check_sample_weight,
+    _num_samples,
     check_is_fitted,
     check_X_y,
     validate_data,
 )
 
 __all__ = [
+    "AutoPropagatedCallback",
+    "HasMethods",
     "Interval",
     "RealNotInt",
     "StrOptions",
@@ -36,9 +47,15 @@ __all__ = [
     "_check_feature_names_in",
     "_check_sample_weight",
     "_fit_context",
+    "_max_precision_float_dtype",
+    "_num_samples",
+    "_safe_indexing",
     "all_or_nothing",
     "check_X_y",
     "check_is_fitted",
+    "check_same_namespace",
+    "get_namespace_and_device",
+    "move_to",
     "validate_data",
     "validate_params",
     "with_callbacks",

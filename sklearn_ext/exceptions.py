@@ -7,25 +7,29 @@ classes below are for what scikit-learn has no word for::
 
     Exception
      └── SklearnExtError
-          └── MissingDependencyError         (also an ImportError)
+          ├── MissingDependencyError         (also an ImportError)
+          └── BackendError                   a text backend gave no usable answer
 
     UserWarning
      └── SklearnExtWarning
           ├── RankWarning                    some terms cannot be told apart
           ├── PrecisionWarning               digits were lost on the way
-          └── ExtrapolationWarning           asked outside the training data
+          ├── ExtrapolationWarning           asked outside the training data
+          └── SummaryWarning                 some documents have no summary
 
 One ``except SklearnExtError`` or one ``filterwarnings("ignore", category=SklearnExtWarning)``
 therefore covers the whole library.
 """
 
 __all__ = [
+    "BackendError",
     "ExtrapolationWarning",
     "MissingDependencyError",
     "PrecisionWarning",
     "RankWarning",
     "SklearnExtError",
     "SklearnExtWarning",
+    "SummaryWarning",
 ]
 
 
@@ -50,6 +54,58 @@ class MissingDependencyError(SklearnExtError, ImportError):
     >>> issubclass(MissingDependencyError, ImportError)
     True
     """
+
+
+class BackendError(SklearnExtError):
+    """A text backend gave no usable answer.
+
+    Raised by :class:`sklearn_ext.text.TextSummarizer` with ``on_error="raise"``, and found in
+    its ``failures_`` otherwise. Write one in a backend of your own to say what went wrong: its
+    `kind` decides whether the request is sent again.
+
+    Attributes
+    ----------
+    kind : str
+        ``"rate_limit"``, ``"server"``, ``"timeout"``, ``"connection"``, ``"malformed"`` or
+        ``"empty"``: sent again, up to `max_retries` times. Sent once only: ``"request"``,
+        ``"authentication"``, ``"permission"``, ``"not_found"``, ``"quota"``,
+        ``"content_filter"``, ``"length"``, ``"context"`` (the text is too long), ``"budget"``
+        (the request would exceed it) and ``"other"``.
+    status : int or None
+        HTTP status of the answer, where there was one.
+    retry_after : float or None
+        Seconds to wait that the server asked for.
+    summaries : Summaries or None
+        What was done before :class:`sklearn_ext.text.TextSummarizer` raised it: nothing that is
+        paid for is lost.
+
+    Examples
+    --------
+    >>> from sklearn_ext.exceptions import BackendError
+    >>> BackendError("Slow down", kind="rate_limit", retry_after=2.0).is_transient
+    True
+    """
+
+    _TRANSIENT = frozenset({"rate_limit", "server", "timeout", "connection", "malformed", "empty"})
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: str = "other",
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.status = status
+        self.retry_after = retry_after
+        self.summaries: object = None
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.kind in self._TRANSIENT
 
 
 class SklearnExtWarning(UserWarning):
@@ -85,8 +141,8 @@ class PrecisionWarning(SklearnExtWarning):
     """A result holds fewer correct digits than its dtype could.
 
     Given when writing the model in raw monomials of the caller's columns cancels most
-    digits of ``coef_`` (columns far from zero, high degree), and when iterative refinement
-    stopped improving before the coefficients settled.
+    digits of ``coef_`` (columns far from zero, high degree), when iterative refinement
+    stopped improving before the coefficients settled, and when a quantised base is merged.
 
     Predictions do not go through the raw coefficients and keep their accuracy. For
     coefficients that can be read, centre or rescale the columns, lower ``degree``, or use
@@ -103,4 +159,14 @@ class ExtrapolationWarning(SklearnExtWarning):
 
     Check the units and the order of the columns; fit on data that covers the range; or
     lower ``degree``.
+    """
+
+
+class SummaryWarning(SklearnExtWarning):
+    """Some documents got no summary from the backend.
+
+    Given once by a call of :class:`sklearn_ext.text.TextSummarizer` with ``on_error="warn"`` or
+    ``"extractive"``. The message counts them and quotes the first; ``failures_`` holds all.
+
+    Call again later with ``cache`` set: only what is missing is asked for.
     """

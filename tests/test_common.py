@@ -35,8 +35,10 @@ pytestmark = [
 
 # How many checks `check_estimator` runs at the least on each estimator.
 LEAST_CHECKS = {
+    "CausalLanguageModel": 48,
     "FFNNClassifier": 67,
     "FFNNRegressor": 60,
+    "LoRAAdapter": 60,
     "MultilinearPCA": 47,
     "PolynomialRegressor": 61,
     "RNNClassifier": 73,
@@ -44,6 +46,8 @@ LEAST_CHECKS = {
     "SequencePadder": 47,
     "SequenceScaler": 47,
     "SlidingWindow": 47,
+    "TextSummarizer": 47,
+    "TransformerClassifier": 73,
 }
 
 # scikit-learn dispatches to the array API from this release of scipy on; with an older one its

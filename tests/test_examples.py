@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("plot_*.py"))
+# What these need, and that they print, is all there is to see of them.
+WITHOUT_PICTURE = {"summarize_through_an_api": "openai"}
 PICTURES = {".png", ".svg", ".pdf"}
 
 
@@ -25,3 +27,18 @@ def test_example_runs_and_draws(path, tmp_path):
     pictures = [file for file in tmp_path.rglob("*") if file.suffix in PICTURES]
     assert pictures, f"{path.name} saved no picture into the working directory"
     assert all(file.stat().st_size > 1000 for file in pictures)
+
+
+def test_other_examples_are_listed():
+    others = {path.stem for path in EXAMPLES[0].parent.glob("*.py")} - {p.stem for p in EXAMPLES}
+    assert others == set(WITHOUT_PICTURE)
+
+
+@pytest.mark.parametrize("name", WITHOUT_PICTURE)
+def test_example_without_picture_runs(name, tmp_path):
+    pytest.importorskip(WITHOUT_PICTURE[name])
+    command = [sys.executable, "-W", "error", str(EXAMPLES[0].parent / f"{name}.py")]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip()
+    assert list(tmp_path.iterdir()) == []

@@ -15,11 +15,15 @@ ROOT = Path(__file__).parents[1]
 
 PUBLIC = {
     "sklearn_ext": [
+        "CausalLanguageModel",
         "FFNNClassifier",
         "FFNNRegressor",
+        "LoRAAdapter",
         "PolynomialRegressor",
         "RNNClassifier",
         "RNNRegressor",
+        "TextSummarizer",
+        "TransformerClassifier",
         "__version__",
         "activations",
         "datasets",
@@ -28,6 +32,8 @@ PUBLIC = {
         "linear_model",
         "neural_network",
         "preprocessing",
+        "show_versions",
+        "text",
     ],
     "sklearn_ext.activations": [
         "gelu",
@@ -43,26 +49,36 @@ PUBLIC = {
         "make_first_token_recall",
     ],
     "sklearn_ext.exceptions": [
+        "BackendError",
         "ExtrapolationWarning",
         "MissingDependencyError",
         "PrecisionWarning",
         "RankWarning",
         "SklearnExtError",
         "SklearnExtWarning",
+        "SummaryWarning",
     ],
     "sklearn_ext.inspection": [
+        "FitDiagnosis",
+        "FitDiagnosisDisplay",
         "GradientFlow",
         "GradientFlowDisplay",
         "LossCurveDisplay",
+        "PolynomialFitDisplay",
+        "diagnose_fit",
         "gradient_flow",
     ],
     "sklearn_ext.linear_model": ["PolynomialRegressor"],
     "sklearn_ext.neural_network": [
+        "AdapterBank",
+        "CausalLanguageModel",
         "FFNNClassifier",
         "FFNNRegressor",
+        "LoRAAdapter",
         "RNNClassifier",
         "RNNRegressor",
         "SequenceStream",
+        "TransformerClassifier",
     ],
     "sklearn_ext.preprocessing": [
         "MultilinearPCA",
@@ -75,22 +91,38 @@ PUBLIC = {
         "multilinear_rank",
         "tensor_rank",
     ],
+    "sklearn_ext.text": [
+        "Estimate",
+        "Failure",
+        "FakeBackend",
+        "Summaries",
+        "SummaryReply",
+        "SummaryRequest",
+        "TextSummarizer",
+        "UngroundedSummary",
+        "Usage",
+    ],
 }
 
 # Nothing that is optional may be paid for by somebody who does not use it. (Where pandas is
 # installed scikit-learn imports it, so only the bare `import sklearn_ext` can do without.)
 OPTIONAL = {
     "anthropic",
+    "azure",
     "cohere",
     "dask",
     "distributed",
+    "httpx",
+    "httpx2",
     "matplotlib",
     "onnx",
     "openai",
     "polars",
     "skorch",
     "sympy",
+    "tokenizers",
     "torch",
+    "tqdm",
     "transformers",
 }
 
@@ -101,8 +133,10 @@ IMPORTS = [
     ("from sklearn_ext import exceptions", OPTIONAL | HEAVY),
     ("from sklearn_ext import datasets", OPTIONAL),
     ("from sklearn_ext import preprocessing", OPTIONAL),
+    ("from sklearn_ext import inspection", OPTIONAL),
     ("from sklearn_ext import PolynomialRegressor; PolynomialRegressor()", OPTIONAL),
     ("from sklearn_ext import FFNNRegressor; FFNNRegressor()", OPTIONAL),
+    ("from sklearn_ext import TextSummarizer; TextSummarizer()", OPTIONAL),
 ]
 
 

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_ext._dask import is_dask, over_partitions
+from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._onnx.export import OnnxExportMixin
 from sklearn_ext._validation import (
     Interval,
@@ -17,9 +18,12 @@ from sklearn_ext._validation import (
     _fit_context,
     all_or_nothing,
     check_is_fitted,
+    check_same_namespace,
     validate_data,
 )
 from sklearn_ext.linear_model._dask import reduce_partitions
+from sklearn_ext.linear_model._device_fit import DeviceMixin
+from sklearn_ext.linear_model._device_rows import namespace_of
 from sklearn_ext.linear_model._export import add_fitted
 from sklearn_ext.linear_model._fit_rows import fit_rows
 from sklearn_ext.linear_model._fitted import from_plain, to_plain
@@ -58,7 +62,14 @@ def _settings_stream(estimator):
     return True
 
 
-class PolynomialRegressor(ReadablePolynomialMixin, OnnxExportMixin, RegressorMixin, BaseEstimator):
+class PolynomialRegressor(
+    DeviceMixin,
+    ReadablePolynomialMixin,
+    OnnxExportMixin,
+    DocumentationLinkMixin,
+    RegressorMixin,
+    BaseEstimator,
+):
     r"""Polynomial least squares in an orthogonal basis, with its own model choice.
 
     The model is a polynomial in the columns of X,
@@ -321,6 +332,8 @@ class PolynomialRegressor(ReadablePolynomialMixin, OnnxExportMixin, RegressorMix
         with all_or_nothing(self):
             if is_dask(X):
                 return self._fit_dask(X, y, sample_weight)
+            if namespace_of(X) is not None:
+                return self._fit_on_device(X, y, sample_weight)
             rows, self._single_target = check_rows(self, X, y, sample_weight, reset=True)
             return self._keep(fit_rows(rows, self.get_params(deep=False)))
 
@@ -394,11 +407,22 @@ class PolynomialRegressor(ReadablePolynomialMixin, OnnxExportMixin, RegressorMix
         ValueError
             If the model leaves no residual degree of freedom to estimate the noise from.
         """
-        X, dtype = self._check_new(X)
-        predicted = self._shaped(self._evaluate(predicted_values, X)).astype(dtype, copy=False)
-        if not return_std:
-            return predicted
-        return predicted, self._shaped(self._deviation(X)).astype(dtype, copy=False)
+        check_is_fitted(self)
+        if namespace_of(X) is not None:
+            return self._predict_on_device(X, return_std)
+        check_same_namespace(X, self, attribute="bounds_", method="predict")
+        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
+        found = self._predict_rows(X, return_std)
+        return found if return_std else found[0]
+
+    def _predict_rows(self, X, return_std):
+        """Predictions of checked rows in the dtype of X, and standard deviations if wanted."""
+        if not self._goes_on_linearly():
+            warn_of_extrapolation(X, self._fitted.terms.bounds.T)
+        found = [self._evaluate(predicted_values, X)]
+        if return_std:
+            found.append(self._deviation(X))
+        return tuple(self._shaped(part).astype(X.dtype, copy=False) for part in found)
 
     @over_partitions
     def predict_interval(self, X, confidence_level=0.95):
@@ -422,8 +446,8 @@ class PolynomialRegressor(ReadablePolynomialMixin, OnnxExportMixin, RegressorMix
         if not 0 < confidence_level < 1:
             raise ValueError(f"confidence_level must be in (0, 1), got {confidence_level!r}.")
         mean, std = self.predict(X, return_std=True)
-        reach = stdtrit(self._fitted.dof, 0.5 + confidence_level / 2) * std
-        return (mean - reach).astype(mean.dtype), (mean + reach).astype(mean.dtype)
+        reach = float(stdtrit(self._fitted.dof, 0.5 + confidence_level / 2)) * std
+        return mean - reach, mean + reach
 
     def score(self, X, y, sample_weight=None):
         r"""Return the coefficient of determination R² of the predictions.
@@ -522,18 +546,16 @@ class PolynomialRegressor(ReadablePolynomialMixin, OnnxExportMixin, RegressorMix
         warn_of_dependent_terms(self)
         return self
 
-    def _check_new(self, X):
-        """Validate rows to predict; also the dtype of the predictions."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        if not self._goes_on_linearly():
-            warn_of_extrapolation(X, self.bounds_)
-        return X, X.dtype
-
     def _some_row(self, shape):
         """Middle of the training range."""
         check_is_fitted(self)
-        return self.bounds_.mean(axis=1)
+        return self._fitted.terms.bounds.mean(axis=0)
+
+    def _one_look_is_enough(self):
+        try:
+            return _settings_stream(self)
+        except AttributeError:
+            return False
 
     def _goes_on_linearly(self):
         """Whether polynomials go on as tangents outside the bounds."""
@@ -579,6 +601,8 @@ class PolynomialRegressor(ReadablePolynomialMixin, OnnxExportMixin, RegressorMix
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = self.solver != "refined" and self.selection is None
         tags.target_tags.multi_output = True
+        # With dispatch off, arrays of other libraries are copied to numpy as everywhere else.
+        tags.array_api_support = get_config()["array_api_dispatch"]
         return tags
 
 

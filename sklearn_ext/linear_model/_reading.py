@@ -234,5 +234,5 @@ def warn_of_extrapolation(X, bounds):
             f"the range, first in column {int(np.argmax(outside))}: polynomials grow fast there. "
             "Check units and column order, or fit on data that covers the range.",
             ExtrapolationWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

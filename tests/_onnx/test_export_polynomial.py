@@ -3,8 +3,10 @@
 import numpy as np
 import onnx
 import pytest
+import torch
 from runtime import assert_agrees, run
 from scipy.sparse import csr_array
+from sklearn import config_context
 
 from sklearn_ext import PolynomialRegressor
 
@@ -86,6 +88,15 @@ def test_model_of_sparse_rows_takes_dense_ones():
     X, y = normal_table()
     X[np.random.default_rng(3).random(X.shape) < 0.5] = 0.0
     assert_same(PolynomialRegressor(3).fit(csr_array(X), y), X)
+
+
+def test_model_of_tensors():
+    X, y = normal_table()
+    with config_context(array_api_dispatch=True):
+        model = PolynomialRegressor(3).fit(torch.from_numpy(X), torch.from_numpy(y))
+        expected = model.predict(torch.from_numpy(X)).numpy()
+    found = run(model.to_onnx(dtype="float64"), X=X)["variable"][:, 0]
+    assert np.abs(found - expected).max() <= 1e-9 * np.std(expected)
 
 
 def test_constant_polynomial():
