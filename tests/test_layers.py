@@ -169,6 +169,7 @@ LAYERS = (
     ),
     (
         "_torch.lora",
+        "linear_model._export",
         "linear_model._prediction",
         "linear_model._sparse_chaos",
         "text._extractive",
