@@ -26,6 +26,7 @@ LAYERS = (
         "_torch.quantization",
         "_torch.random",
         "_torch.scan",
+        "_torch.shared_copies",
         "_torch.schedules",
         "_torch.threads",
         "_sequence_values",
@@ -95,6 +96,7 @@ LAYERS = (
         "linear_model._reading",
         "linear_model._training_data",
     ),
+    ("_torch.quantized_base",),
     (
         "_torch.lora",
         "linear_model._dual",
