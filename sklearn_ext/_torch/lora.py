@@ -295,10 +295,10 @@ class LoRAModule(nn.Module):
 
 def _adding(change: LowRank, layer: nn.Module) -> Callable[[nn.Module, Any, Tensor], Tensor]:
     """Make a hook that adds the change of a linear layer, or of a table, to its outputs."""
-    added = change.of_rows if isinstance(layer, nn.Embedding) else change.of_inputs
+    add = change.added_to_rows if isinstance(layer, nn.Embedding) else change.added_to
 
     def hook(module: nn.Module, args: Any, outputs: Tensor) -> Tensor:
-        return outputs + added(args[0])
+        return add(outputs, args[0])
 
     return hook
 
