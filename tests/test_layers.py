@@ -36,6 +36,7 @@ LAYERS = (
         "_torch.quantization",
         "_torch.random",
         "_torch.scan",
+        "_torch.shared_copies",
         "_torch.schedules",
         "_torch.threads",
         "_validation",
@@ -167,6 +168,7 @@ LAYERS = (
         "text._trained_ranker",
         "text.backends._registry",
     ),
+    ("_torch.quantized_base",),
     (
         "_torch.lora",
         "linear_model._export",
