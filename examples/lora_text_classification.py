@@ -42,7 +42,7 @@ QUESTIONS = {
     "person": """Who painted the Mona Lisa? What composer wrote The Magic Flute?
         Which woman first won a Nobel Prize? Who was the first man in space?
         What author created Sherlock Holmes? Whose theory explains gravity? Who founded Microsoft?
-        Which king built Versailles? Who discovered penicillin? What pilot first crossed the Atlantic
+        Which king built Versailles? Who discovered penicillin? What pilot first crossed the ocean
         alone?""",
 }
 pairs = [
