@@ -20,6 +20,8 @@ from sklearn_ext._torch.training import epoch_indices
 WIDTH, BATCH = 64, 32
 PLAIN = {
     "cell": "lstm",
+    "hidden_size": WIDTH,
+    "n_members": 1,
     "bidirectional": False,
     "pooling": "mean",
     "stem_channels": 0,

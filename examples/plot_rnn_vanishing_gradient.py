@@ -26,6 +26,7 @@ last_state = {
     "pooling": "last",
     "stem_channels": 0,
     "hidden_size": 32,
+    "n_members": 1,
     "batch_size": 32,
     "random_state": 0,
 }

@@ -36,7 +36,7 @@ X, X_test, y, y_test = train_test_split(sequences, digits, train_size=600, rando
 # Lists of arrays go through scikit-learn's tools.
 
 search = GridSearchCV(
-    RNNClassifier(max_iter=10, stem_channels=32, hidden_size=32, random_state=0),
+    RNNClassifier(max_iter=10, n_members=1, random_state=0),
     {"cell": ["mingru", "lstm"], "pooling": ["last", ("mean", "max", "attention")]},
     cv=2,
 ).fit(X, y)

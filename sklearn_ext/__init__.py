@@ -19,11 +19,13 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy nam
         preprocessing,
         text,
     )
+    from sklearn_ext._versions import show_versions
     from sklearn_ext.linear_model import PolynomialRegressor
     from sklearn_ext.neural_network import (
         CausalLanguageModel,
         FFNNClassifier,
         FFNNRegressor,
+        LoRAAdapter,
         RNNClassifier,
         RNNRegressor,
         TransformerClassifier,
@@ -36,6 +38,7 @@ __all__ = [
     "CausalLanguageModel",
     "FFNNClassifier",
     "FFNNRegressor",
+    "LoRAAdapter",
     "PolynomialRegressor",
     "RNNClassifier",
     "RNNRegressor",
@@ -49,6 +52,7 @@ __all__ = [
     "linear_model",
     "neural_network",
     "preprocessing",
+    "show_versions",
     "text",
 ]
 
@@ -68,10 +72,12 @@ _HOME_OF = {
     "CausalLanguageModel": "neural_network",
     "FFNNClassifier": "neural_network",
     "FFNNRegressor": "neural_network",
+    "LoRAAdapter": "neural_network",
     "PolynomialRegressor": "linear_model",
     "RNNClassifier": "neural_network",
     "RNNRegressor": "neural_network",
     "TextSummarizer": "text",
+    "show_versions": "_versions",
     "TransformerClassifier": "neural_network",
 }
 

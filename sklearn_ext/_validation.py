@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sklearn.base import _fit_context
-from sklearn.callback import with_callbacks
+from sklearn.callback import AutoPropagatedCallback, with_callbacks
+from sklearn.utils import _safe_indexing
 from sklearn.utils._array_api import (
     _max_precision_float_dtype,
     check_same_namespace,
@@ -30,12 +31,14 @@ from sklearn.utils.validation import (
     _check_categorical_features,
     _check_feature_names_in,
     _check_sample_weight,
+    _num_samples,
     check_is_fitted,
     check_X_y,
     validate_data,
 )
 
 __all__ = [
+    "AutoPropagatedCallback",
     "HasMethods",
     "Interval",
     "RealNotInt",
@@ -45,6 +48,8 @@ __all__ = [
     "_check_sample_weight",
     "_fit_context",
     "_max_precision_float_dtype",
+    "_num_samples",
+    "_safe_indexing",
     "all_or_nothing",
     "check_X_y",
     "check_is_fitted",

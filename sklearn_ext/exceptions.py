@@ -141,8 +141,8 @@ class PrecisionWarning(SklearnExtWarning):
     """A result holds fewer correct digits than its dtype could.
 
     Given when writing the model in raw monomials of the caller's columns cancels most
-    digits of ``coef_`` (columns far from zero, high degree), and when iterative refinement
-    stopped improving before the coefficients settled.
+    digits of ``coef_`` (columns far from zero, high degree), when iterative refinement
+    stopped improving before the coefficients settled, and when a quantised base is merged.
 
     Predictions do not go through the raw coefficients and keep their accuracy. For
     coefficients that can be read, centre or rescale the columns, lower ``degree``, or use

@@ -38,6 +38,7 @@ LEAST_CHECKS = {
     "CausalLanguageModel": 48,
     "FFNNClassifier": 67,
     "FFNNRegressor": 60,
+    "LoRAAdapter": 60,
     "MultilinearPCA": 47,
     "PolynomialRegressor": 61,
     "RNNClassifier": 73,

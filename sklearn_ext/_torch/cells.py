@@ -15,7 +15,7 @@ from torch import nn
 from sklearn_ext._torch.initialization import chrono_logits, orthogonal, uniform
 from sklearn_ext._torch.scan import gated_scan
 
-__all__ = ["CELLS", "Cell", "MinGRU", "State", "TorchCell", "make_cell"]
+__all__ = ["CELLS", "Cell", "GateProjection", "MinGRU", "State", "TorchCell", "make_cell"]
 
 Tensor = torch.Tensor
 State = tuple[Tensor, ...]
@@ -126,6 +126,14 @@ class TorchCell(Cell):
                 _part(bias, _ADMITS[self.kind], width).copy_(-keeping)
 
 
+class GateProjection(nn.Linear):
+    """Linear layer that is never called: a scan reads its weights.
+
+    It has a type of its own so that :mod:`sklearn_ext._torch.lora` puts its changes into the
+    weight, where it would add them to the outputs of a plain linear layer.
+    """
+
+
 class MinGRU(Cell):
     r"""Minimal gated recurrent unit [1]_: gate and candidate see the input only.
 
@@ -139,7 +147,7 @@ class MinGRU(Cell):
 
     Attributes
     ----------
-    projection : torch.nn.Linear
+    projection : GateProjection
         W_z above W_c.
 
     References
@@ -151,8 +159,8 @@ class MinGRU(Cell):
     def __init__(self, n_inputs: int, width: int) -> None:
         super().__init__()
         self.width = width
-        self.projection: nn.Linear = nn.utils.skip_init(
-            nn.Linear, n_inputs, 2 * width, dtype=torch.float64
+        self.projection: GateProjection = nn.utils.skip_init(
+            GateProjection, n_inputs, 2 * width, dtype=torch.float64
         )
 
     def initial_state(self, inputs: Tensor) -> State:
@@ -161,8 +169,7 @@ class MinGRU(Cell):
 
     def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """Walk through all steps."""
-        gated = self.projection(inputs)
-        states = gated_scan(gated.to(state[0].dtype), state[0])
+        states = gated_scan(inputs, self.projection.weight, self.projection.bias, state[0])
         return states, (states[-1],)
 
     @torch.no_grad()

@@ -5,12 +5,28 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from inspect import ismethod
 from typing import Any, cast
+from zlib import crc32
 
 import torch
 from torch import nn
 
-from sklearn_ext._torch.low_rank import LoRASettings, LowRank
+from sklearn_ext._torch.low_rank import (
+    Adaptable,
+    LoRASettings,
+    LowRank,
+    as_matrix,
+    as_weight,
+    is_transposed_linear,
+    principal_factors,
+)
 from sklearn_ext._torch.modules import PackedLinear
+from sklearn_ext._torch.quantization import StoredWeight
+from sklearn_ext._torch.quantized_layers import (
+    quantize_layers,
+    restore_layer,
+    set_stored,
+    stored_weight,
+)
 from sklearn_ext._torch.targets import chosen_weights, whole_weights
 
 __all__ = ["LoRAModule"]
@@ -20,6 +36,7 @@ Tensor = torch.Tensor
 # Called modules whose change can be added to their outputs, which costs less than a new weight.
 # A class derived from them may read its weight in another way.
 _PARALLEL = (nn.Linear, PackedLinear)
+LOFTQ_STEPS = 5
 
 
 class LoRAModule(nn.Module):
@@ -62,6 +79,8 @@ class LoRAModule(nn.Module):
        arXiv:2106.09685; section 4.1.
     .. [2] S. Hayou, N. Ghosh and B. Yu, "LoRA+: Efficient low rank adaptation of large models",
        ICML 2024, arXiv:2402.12354; section 4.
+    .. [3] Y. Li et al., "LoftQ: LoRA-fine-tuning-aware quantization for large language models",
+       ICLR 2024, arXiv:2310.08659.
 
     Examples
     --------
@@ -81,7 +100,8 @@ class LoRAModule(nn.Module):
         super().__init__()
         self.base = _shared_copy(base)
         self._frozen = dict(self.base.named_parameters())
-        self._places = _places(self.base)
+        self._names = list(self._frozen)
+        self._members = base.parameter_members() if hasattr(base, "parameter_members") else []  # type: ignore[operator]
         adapted = chosen_weights(base, settings)
         self.low_rank = nn.ModuleDict(
             {
@@ -94,15 +114,66 @@ class LoRAModule(nn.Module):
         self.whole = nn.ParameterDict(
             [(_key(name), nn.Parameter(self._frozen[name].detach().clone())) for name in names]
         )
+        self._quantized: dict[str, list[nn.Module]] = {}
+        self._checksums: dict[str, int] = {}
+        if settings.quantization is not None:
+            self._quantize(settings, adapted)
+        self._places = _places(self.base)
         self._parallel = [] if settings.use_dora else [n for n in adapted if self._adds(n)]
         self._ratio_of_B = settings.loraplus_lr_ratio or 1.0
         self._rounded: dict[str, Tensor] = {}
         self.is_merged = False
 
+    def _quantize(self, settings: LoRASettings, adapted: dict[str, Adaptable]) -> None:
+        """Quantise what is frozen and can be; where it is adapted, LoftQ starts at the residual."""
+        if settings.use_dora:
+            raise ValueError("use_dora=True needs whole weights: set quantization=None.")
+        assert settings.quantization is not None
+        kept = {_name(key) for key in self.whole}
+        self._quantized = quantize_layers(self.base, settings.quantization, kept)
+        whole = {name: self._frozen.pop(name).detach() for name in self._quantized}
+        for name, weight in whole.items():
+            self._checksums[name] = _checksum(weight)
+            if name in adapted and settings.init_lora_weights == "loftq":
+                self._start_at_residual(weight, name, adapted[name].layout, settings)
+        self.register_buffer("quantization_error", self._relative_error(whole))
+
+    def _relative_error(self, whole: dict[str, Tensor]) -> Tensor:
+        """Norm of what was lost of the weights over their norm."""
+        lost, norm = torch.zeros(()), torch.zeros(())
+        for name, weight in whole.items():
+            kept = stored_weight(self._quantized[name][0]).dequantized(weight.dtype)
+            lost = lost + (weight - kept).square().sum().float().cpu()
+            norm = norm + weight.square().sum().float().cpu()
+        return (lost / norm.clamp_min(torch.finfo(norm.dtype).tiny)).sqrt()
+
+    @torch.no_grad()
+    def _start_at_residual(
+        self, weight: Tensor, name: str, layout: str, settings: LoRASettings
+    ) -> None:
+        """Let the quantised weight and the change share the work [3]_, algorithm 1."""
+        change = cast(LowRank, self.low_rank[_key(name)])
+        layers = self._quantized[name]
+        stored = stored_weight(layers[0])
+        for _ in range(LOFTQ_STEPS):
+            residual = weight - stored.dequantized(weight.dtype)
+            A, B = principal_factors(as_matrix(residual, layout), settings.r, settings.scaling)
+            change.weight_A.copy_(A)
+            change.weight_B.copy_(B)
+            rest = weight - as_weight(change.change(), layout, weight.shape)
+            stored = type(stored)(rest, stored.rows_first)
+        for layer in layers:
+            set_stored(layer, stored)
+
     def _adds(self, name: str) -> bool:
         """Whether a change can be added to the outputs of the one layer that has the weight."""
+        if name in self._quantized:
+            return True
         owners = self._places[name]
-        return len(owners) == 1 and type(owners[0][0]) in _PARALLEL
+        if len(owners) != 1:
+            return False
+        owner = owners[0][0]
+        return type(owner) in _PARALLEL or is_transposed_linear(owner)
 
     # The module seen from outside
 
@@ -140,7 +211,9 @@ class LoRAModule(nn.Module):
     @property
     def parameter_members(self) -> Callable[[], list[slice]]:
         """Members that each parameter belongs to, if the base has members."""
-        of_base = dict(zip(self._frozen, self.base.parameter_members(), strict=True))  # type: ignore[operator]
+        if not self._members:
+            raise AttributeError("The base has no members.")
+        of_base = dict(zip(self._names, self._members, strict=True))
         found = [
             of_base[_name(key)]
             for key, change in self.low_rank.items()
@@ -163,9 +236,23 @@ class LoRAModule(nn.Module):
     def weights(self) -> dict[str, Tensor]:
         """Give all parameters of the base by name, the changed ones in the place of their own."""
         found = {name: self._rounded_frozen(name) for name in self._frozen}
+        for name, layers in self._quantized.items():
+            found[name] = stored_weight(layers[0]).dequantized(self.dtype)
         for key, change in self.low_rank.items():
             found[_name(key)] = change(found[_name(key)])
         return found | {_name(key): parameter for key, parameter in self.whole.items()}
+
+    def frozen_weights(self) -> dict[str, nn.Parameter | StoredWeight]:
+        """Give what is kept of the base, by name, in the order of its parameters."""
+        stored = {name: stored_weight(layers[0]) for name, layers in self._quantized.items()}
+        return {name: stored.get(name) or self._frozen[name] for name in self._names}
+
+    def keeps(self, name: str, weight: Tensor) -> bool:
+        """Tell whether a weight is the one of this name that the module was made of."""
+        if name in self._quantized:
+            return self._checksums[name] == _checksum(weight)
+        frozen = self._frozen[name]
+        return frozen.data_ptr() == weight.data_ptr() or torch.equal(frozen, weight)
 
     def _rounded_frozen(self, name: str) -> Tensor:
         """Give a frozen parameter in the precision of the trained ones."""
@@ -193,15 +280,14 @@ class LoRAModule(nn.Module):
 
     def _weights_in_place(self, stack: ExitStack) -> dict[str, Tensor]:
         """Give the weights to put in; the changes that are added to outputs are not among them."""
-        if not self.training:
-            return self.weights()
+        added = self._parallel if self.training else self._quantized
         found = {name: self._rounded_frozen(name) for name in self._frozen}
         for key, change in self.low_rank.items():
             name = _name(key)
-            if name in self._parallel:
-                layer = self._places[name][0][0]
-                handle = layer.register_forward_hook(_adding(cast(LowRank, change)))
-                stack.callback(handle.remove)
+            if name in added:
+                for layer in self._quantized.get(name) or [self._places[name][0][0]]:
+                    handle = layer.register_forward_hook(_adding(cast(LowRank, change), layer))
+                    stack.callback(handle.remove)
             else:
                 found[name] = change(found[name])
         return found | {_name(key): parameter for key, parameter in self.whole.items()}
@@ -223,6 +309,8 @@ class LoRAModule(nn.Module):
     @torch.no_grad()
     def merge(self) -> "LoRAModule":
         """Put the changed weights into the base: the same outputs, nothing to compute any more."""
+        if self._quantized:
+            raise ValueError("A quantised base cannot be merged in place: use merged_copy.")
         if not self.is_merged:
             weights = self.weights()
             self._put({n: nn.Parameter(w.detach().clone(), False) for n, w in weights.items()})
@@ -241,21 +329,31 @@ class LoRAModule(nn.Module):
     def merged_copy(self) -> nn.Module:
         """Give a plain module with the changed weights that shares no memory with anything."""
         merged = _shared_copy(self.base)
+        modules, names = dict(merged.named_modules()), dict(self.base.named_modules())
+        path_of = {id(module): path for path, module in names.items()}
         places = _places(merged)
         for name, weight in self.weights().items():
             parameter = nn.Parameter(weight.detach().clone(), weight.is_floating_point())
-            for owner, local in places[name]:
+            for layer in self._quantized.get(name, ()):
+                restore_layer(modules[path_of[id(layer)]], parameter)
+            for owner, local in places.get(name, ()):
                 setattr(owner, local, parameter)
         return merged
 
 
-def _adding(change: LowRank) -> Callable[[nn.Module, Any, Tensor], Tensor]:
-    """Make a hook that adds the change of a linear layer to its outputs."""
+def _adding(change: LowRank, layer: nn.Module) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+    """Make a hook that adds the change of a linear layer, or of a table, to its outputs."""
+    added = change.of_rows if isinstance(layer, nn.Embedding) else change.of_inputs
 
     def hook(module: nn.Module, args: Any, outputs: Tensor) -> Tensor:
-        return outputs + change.of_inputs(args[0])
+        return outputs + added(args[0])
 
     return hook
+
+
+def _checksum(weight: Tensor) -> int:
+    array = weight.detach().cpu().contiguous().reshape(-1)
+    return crc32(array.view(torch.uint8).numpy().data)
 
 
 def _key(name: str) -> str:

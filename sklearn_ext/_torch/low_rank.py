@@ -13,7 +13,16 @@ from sklearn_ext._torch.initialization import normal, uniform
 from sklearn_ext._torch.modules import PackedLinear
 from sklearn_ext._torch.stem import DilatedConv
 
-__all__ = ["Adaptable", "LoRASettings", "LowRank", "adaptable_weights"]
+__all__ = [
+    "Adaptable",
+    "LoRASettings",
+    "LowRank",
+    "adaptable_weights",
+    "as_matrix",
+    "as_weight",
+    "is_transposed_linear",
+    "principal_factors",
+]
 
 Tensor = torch.Tensor
 
@@ -52,6 +61,16 @@ _KINDS: tuple[tuple[type[nn.Module], tuple[str, ...], str, bool], ...] = (
 )
 
 
+def as_matrix(weight: Tensor, layout: str) -> Tensor:
+    """Read a weight as a matrix (..., n_out, n_in)."""
+    return _TO_MATRIX[layout](weight)
+
+
+def as_weight(matrix: Tensor, layout: str, shape: torch.Size) -> Tensor:
+    """Give a matrix the form of a weight."""
+    return _TO_WEIGHT[layout](matrix, shape)
+
+
 @dataclass(frozen=True)
 class LoRASettings:
     """What is adapted, and how.
@@ -71,7 +90,7 @@ class LoRASettings:
         Whether the scaling is lora_alpha / sqrt(r), not lora_alpha / r.
     use_dora : bool
         Whether the length of each output's weights is learned apart from their direction.
-    init_lora_weights : True, "gaussian" or "pissa"
+    init_lora_weights : True, "gaussian", "pissa" or "loftq"
         Start of A and B.
     modules_to_save : sequence of str or None
         Modules that are trained whole.
@@ -79,6 +98,8 @@ class LoRASettings:
         Which biases are trained: those of adapted modules for "lora_only".
     loraplus_lr_ratio : float or None
         Learning rate of B over that of A, > 0; None for 1.
+    quantization : {"nf4", "int8"} or None
+        How the frozen weights of linear layers and tables are kept.
     """
 
     r: int = 8
@@ -91,6 +112,7 @@ class LoRASettings:
     modules_to_save: Sequence[str] | None = None
     bias: str = "none"
     loraplus_lr_ratio: float | None = None
+    quantization: str | None = None
 
     @property
     def scaling(self) -> float:
@@ -133,9 +155,7 @@ def adaptable_weights(module: nn.Module) -> dict[str, Adaptable]:
     first_name = {id(parameter): name for name, parameter in module.named_parameters()}
     found: dict[str, Adaptable] = {}
     for path, owner in module.named_modules():
-        for kind, beginnings, layout, is_linear in _KINDS:
-            if not isinstance(owner, kind):
-                continue
+        for beginnings, layout, is_linear in _kinds_of(owner):
             for local, parameter in owner._parameters.items():
                 if parameter is None or not local.startswith(beginnings):
                     continue
@@ -144,6 +164,21 @@ def adaptable_weights(module: nn.Module) -> dict[str, Adaptable]:
                 weight.is_linear |= is_linear
                 weight.paths.append(f"{path}.{local}".lstrip("."))
     return found
+
+
+def is_transposed_linear(owner: nn.Module) -> bool:
+    """Tell whether a layer is the `Conv1D` of transformers, a linear one of weight (n_in, n_out).
+
+    That package is not imported for it.
+    """
+    return type(owner).__name__ == "Conv1D" and hasattr(owner, "nf") and hasattr(owner, "nx")
+
+
+def _kinds_of(owner: nn.Module) -> list[tuple[tuple[str, ...], str, bool]]:
+    """Beginnings of the names of weights, layout, and whether the map is linear."""
+    if is_transposed_linear(owner):
+        return [(("weight",), "transposed", True)]
+    return [what for kind, *what in _KINDS if isinstance(owner, kind)]  # type: ignore[misc]
 
 
 class LowRank(nn.Module):
@@ -200,7 +235,7 @@ class LowRank(nn.Module):
     ) -> None:
         super().__init__()
         self.layout, self.scaling = layout, settings.scaling
-        matrix = _TO_MATRIX[layout](weight.detach())
+        matrix = as_matrix(weight.detach(), layout)
         A, B = _start(matrix, settings, generator)
         self.weight_A, self.weight_B = nn.Parameter(A), nn.Parameter(B)
         self.is_shifted = settings.init_lora_weights == "pissa"
@@ -217,14 +252,14 @@ class LowRank(nn.Module):
         # The strides stay those of W_0: products in another order are rounded otherwise.
         changed = weight + self._as_weight(self.change(), weight)
         if self.magnitude is not None:
-            matrix = _TO_MATRIX[self.layout](changed.detach())
+            matrix = as_matrix(changed.detach(), self.layout)
             norms = _row_norms(matrix).clamp_min(torch.finfo(matrix.dtype).tiny)
             factors = (self.magnitude / norms).expand_as(matrix)
             changed = changed * self._as_weight(factors, weight)
         return changed
 
     def _as_weight(self, matrix: Tensor, weight: Tensor) -> Tensor:
-        return _TO_WEIGHT[self.layout](matrix, weight.shape)
+        return as_weight(matrix, self.layout, weight.shape)
 
     def of_inputs(self, inputs: Tensor) -> Tensor:
         """Give what the change adds to a linear layer's outputs, s B A x, without a magnitude."""
@@ -233,6 +268,10 @@ class LowRank(nn.Module):
             B, A = self._shift()
             added = added - (inputs @ A.mT) @ B.mT
         return torch.mul(added, self.scaling)
+
+    def of_rows(self, index: Tensor) -> Tensor:
+        """Give what the change adds to rows of a table."""
+        return torch.mul(self.weight_B[index] @ self._dropped_A(), self.scaling)
 
     def change(self) -> Tensor:
         """Product of both matrices, scaled, (..., n_out, n_in)."""
@@ -273,7 +312,7 @@ def _start(
     """Start of A and B in the dtype of the matrix."""
     *front, n_outputs, n_inputs = matrix.shape
     if settings.init_lora_weights == "pissa":
-        return _principal(matrix, settings.r, settings.scaling)
+        return principal_factors(matrix, settings.r, settings.scaling)
     shape = (*front, settings.r, n_inputs)
     if settings.init_lora_weights == "gaussian":
         A = normal(shape, 1.0 / settings.r, generator)
@@ -282,13 +321,13 @@ def _start(
     return A.to(matrix), matrix.new_zeros(*front, n_outputs, settings.r)
 
 
-def _principal(matrix: Tensor, r: int, scaling: float) -> tuple[Tensor, Tensor]:
+def principal_factors(matrix: Tensor, r: int, scaling: float) -> tuple[Tensor, Tensor]:
     """A and B whose scaled product is the best approximation of rank r."""
     smallest = min(matrix.shape[-2:])
     if r > smallest:
         raise ValueError(
-            f"init_lora_weights='pissa' needs r <= {smallest}, the smaller side of a weight of "
-            f"shape {tuple(matrix.shape)}, got r={r}. Lower r or leave the weight out of "
+            f"init_lora_weights='pissa' and 'loftq' need r <= {smallest}, the smaller side of a "
+            f"weight of shape {tuple(matrix.shape)}, got r={r}. Lower r or leave the weight out of "
             "target_modules."
         )
     U, S, Vh = torch.linalg.svd(matrix.double(), full_matrices=False)

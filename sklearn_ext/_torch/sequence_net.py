@@ -17,7 +17,14 @@ from sklearn_ext._torch.pooling import Pooling, Summary, make_pooling
 from sklearn_ext._torch.recurrence import Recurrence
 from sklearn_ext._torch.stem import ConvStem, pooled_lengths
 
-__all__ = ["Architecture", "Position", "SequenceEnsemble", "SequenceNet", "series_scaled"]
+__all__ = [
+    "Architecture",
+    "Position",
+    "SequenceEnsemble",
+    "SequenceNet",
+    "changes",
+    "series_scaled",
+]
 
 Tensor = torch.Tensor
 
@@ -120,6 +127,11 @@ def series_scaled(values: Tensor, mask: Tensor | None, lengths: Tensor) -> Tenso
     return torch.where(constant, 0.0, centred / torch.where(constant, 1.0, deviation))
 
 
+def changes(values: Tensor) -> Tensor:
+    """Subtract from each step the one before it, (n_steps, n, n_channels); the first gives 0."""
+    return torch.cat([torch.zeros_like(values[:1]), values[1:] - values[:-1]])
+
+
 class SequenceNet(nn.Module):
     """One member: scaled values in, raw outputs out.
 
@@ -136,7 +148,7 @@ class SequenceNet(nn.Module):
         self.window = plan.window
         # A way ahead only may not look at the whole sequence either.
         self.scales_series = plan.bidirectional
-        n_inputs = plan.n_channels * (1 + self.scales_series)
+        n_inputs = plan.n_channels * (1 + 2 * self.scales_series)
         self.stem: ConvStem | None = None
         if plan.stem_channels:
             causal = not plan.bidirectional
@@ -180,7 +192,9 @@ class SequenceNet(nn.Module):
         """Inputs of the recurrence, (n_steps, n, width), and the lengths there."""
         mask = step_mask(lengths, len(values))
         if self.scales_series:
-            values = torch.cat([values, series_scaled(values, mask, lengths)], dim=-1)
+            views = values, changes(values)
+            scaled = [series_scaled(view, mask, lengths) for view in views]
+            values = torch.cat([values, *scaled], dim=-1)
         if self.stem is not None:
             values = self.stem(values, mask)
         return values, self.walked_lengths(lengths)

@@ -1,86 +1,155 @@
-"""Low-rank adaptation of a fitted estimator: an adapted copy, its training, and its merging."""
+"""Low-rank adaptation of a fitted estimator: an adapted copy, its training, and its merging.
+
+`LoRAAdapter` speaks to its base through one object with the methods of :class:`NetAdaptation`,
+which is that of all estimators derived from :class:`BaseNet`. An estimator that wants to be a base
+needs to be a `BaseNet` and
+
+- to make its net by ``_build_module(generator)`` and ``_build_loss()`` and keep it in ``net_``;
+- to go through ``_adapted_module`` where it makes the net anew, as ``BaseNet._rebuilt_net`` does,
+  and through ``_plain_module()`` where it needs a net with nothing around it;
+- to take ``warm_start=True`` in ``fit(X, y, sample_weight=, validation_set=)`` as "go on from
+  ``net_``", and to train those parameters only that ``net_.module_.named_parameters()`` yields;
+- to let methods of its module that are called from outside be methods, not attributes: the adapted
+  module puts the changed weights in place around each call of one;
+- to keep all that `fit` learns besides in attributes that are replaced, never changed in place: the
+  adapted copy of an estimator is a shallow one.
+
+What an adapter changes in the training is in `TRAINING` of `_lora.py`; every base has parameters of
+these names.
+"""
 
 from sklearn_ext.neural_network._base import BaseNet
 
-__all__ = ["adapted_copy", "merged_copy", "trained"]
+__all__ = ["NetAdaptation", "shallow_copy"]
+
+# What scikit-learn's callbacks leave on an estimator while it is fitted.
+OF_CALLBACKS = "_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown"
 
 
-def adapted_copy(base, settings, generator):
-    """Copy a fitted estimator around an adapted net.
+class NetAdaptation:
+    """How estimators derived from :class:`BaseNet` are adapted."""
 
-    Parameters
-    ----------
-    base : BaseNet
-        Fitted. It is not changed, and the copy shares the memory of its weights.
-    settings : dict
-        Fields of :class:`sklearn_ext._torch.low_rank.LoRASettings`.
-    generator : torch.Generator
-        Draws the start.
+    @staticmethod
+    def module(estimator):
+        """Give the module of a fitted estimator, adapted or not."""
+        return estimator.net_.module_
 
-    Returns
-    -------
-    adapted : BaseNet
-        Of the class of `base`, with equal predictions.
-    """
-    base = merged_copy(base)
-    adapted = _shallow_copy(base)
-    adapted._adaptation = settings
-    adapted.net_ = _wrapped(base, adapted._adapted_module(base.net_.module_, generator))
-    return adapted
+    def adapted(self, base, settings, generator):
+        """Copy a fitted estimator around an adapted net.
+
+        Parameters
+        ----------
+        base : BaseNet
+            Fitted. It is not changed, and the copy shares the memory of its weights.
+        settings : dict
+            Fields of :class:`sklearn_ext._torch.low_rank.LoRASettings`.
+        generator : torch.Generator
+            Draws the start.
+
+        Returns
+        -------
+        adapted : BaseNet
+            Of the class of `base`, with equal predictions.
+        """
+        base = self.merged(base)
+        adapted = shallow_copy(base)
+        adapted._adaptation = settings
+        adapted.net_ = _wrapped(base, adapted._adapted_module(base.net_.module_, generator))
+        return adapted
+
+    def merged(self, estimator):
+        """Copy an adapted estimator around a plain net with the changed weights.
+
+        Parameters
+        ----------
+        estimator : BaseNet
+            Fitted. One that is not adapted is returned as it is.
+
+        Returns
+        -------
+        merged : BaseNet
+            With equal predictions, to rounding.
+        """
+        if estimator._adaptation is None:
+            return estimator
+        merged = shallow_copy(estimator)
+        merged._adaptation = None
+        merged.net_ = _wrapped(estimator, estimator._plain_module())
+        merged.n_parameters_ = sum(p.numel() for p in merged.net_.module_.parameters())
+        return merged
+
+    def ready(self, adapted, plan):
+        """Copy an adapted estimator for its training.
+
+        Parameters
+        ----------
+        adapted : BaseNet
+            Made by `adapted`. Its net is trained in place.
+        plan : dict
+            Parameters of the training; the others are those of the estimator.
+
+        Returns
+        -------
+        copied : BaseNet
+            Its `fit` goes on from the net.
+        done : callable
+            Gives it the parameters of before.
+        """
+        copied = shallow_copy(adapted)
+        before = {name: getattr(copied, name) for name in (*plan, "warm_start")}
+        vars(copied).update(plan, warm_start=True)
+        return copied, lambda: vars(copied).update(before)
+
+    @staticmethod
+    def fit(estimator, data, partial):
+        """Fit an estimator to ``(X, y, sample_weight, validation_set)``, or go once through it."""
+        X, y, sample_weight, validation_set = data
+        if partial:
+            estimator.partial_fit(X, y, sample_weight=sample_weight)
+        else:
+            estimator.fit(X, y, sample_weight=sample_weight, validation_set=validation_set)
+
+    def fit_new(self, base, data, classes):
+        """Fit a base; where `classes` are given, to these, whether or not they are in y."""
+        if classes is None:
+            self.fit(base, data, False)
+            return
+        base.partial_fit(*data[:2], classes=classes, sample_weight=data[2])
+        before = base.warm_start
+        self.fit(base.set_params(warm_start=True), data, False)
+        base.set_params(warm_start=before)
+
+    @staticmethod
+    def seed(estimator, random_state):
+        """Give a new base that has no seed one."""
+        if estimator.random_state is None:
+            estimator.set_params(random_state=random_state)
+
+    def attributes(self, adapted, base):
+        """Give what an adapted estimator has learned besides its net."""
+        known, own = vars(self.merged(base)), vars(adapted)
+        skipped = {"net_", *OF_CALLBACKS}
+        return {
+            name: value
+            for name, value in own.items()
+            if name not in skipped and (name not in known or known[name] is not value)
+        }
+
+    @staticmethod
+    def restore(adapted, attributes):
+        """Give a new adapted estimator these attributes."""
+        vars(adapted).update(attributes, _goes_on=False)
+
+    @staticmethod
+    def losses(adapted):
+        """Give the training losses of the last run."""
+        return adapted.loss_curve_
 
 
-def trained(adapted, plan, fit):
-    """Copy an adapted estimator and train the copy.
-
-    Parameters
-    ----------
-    adapted : BaseNet
-        Made by :func:`adapted_copy`. Its net is trained in place.
-    plan : dict
-        Parameters of the training; the others are those of the estimator.
-    fit : callable
-        Takes the copy and calls its method `fit`.
-
-    Returns
-    -------
-    trained : BaseNet
-        With the parameters of before.
-    """
-    found = _shallow_copy(adapted)
-    before = {name: getattr(found, name) for name in (*plan, "warm_start")}
-    vars(found).update(plan, warm_start=True)
-    fit(found)
-    vars(found).update(before)
-    return found
-
-
-def merged_copy(estimator):
-    """Copy an adapted estimator around a plain net with the changed weights.
-
-    Parameters
-    ----------
-    estimator : BaseNet
-        Fitted. One that is not adapted is returned as it is.
-
-    Returns
-    -------
-    merged : BaseNet
-        With equal predictions, to rounding.
-    """
-    if estimator._adaptation is None:
-        return estimator
-    merged = _shallow_copy(estimator)
-    merged._adaptation = None
-    merged.net_ = _wrapped(estimator, estimator._plain_module())
-    merged.n_parameters_ = sum(p.numel() for p in merged.net_.module_.parameters())
-    return merged
-
-
-def _shallow_copy(estimator):
+def shallow_copy(estimator):
     """Copy an estimator with its net, which `copy.copy` would build anew, without callbacks."""
     found = BaseNet.__new__(type(estimator))
-    of_fits = "_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown"
-    vars(found).update({k: v for k, v in vars(estimator).items() if k not in of_fits})
+    vars(found).update({k: v for k, v in vars(estimator).items() if k not in OF_CALLBACKS})
     return found
 
 

@@ -1,64 +1,40 @@
 """Low-rank adaptation of nets as a meta-estimator."""
 
+import warnings
 from numbers import Integral, Real
 
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 
-from sklearn_ext._optional import import_optional
+from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._validation import (
+    HasMethods,
     Interval,
     StrOptions,
     _fit_context,
-    all_or_nothing,
     check_is_fitted,
     with_callbacks,
 )
-from sklearn_ext.neural_network._adaptation import adapted_copy, merged_copy, trained
+from sklearn_ext.exceptions import PrecisionWarning
+from sklearn_ext.neural_network._adapter_exchange import load_adapter, save_adapter
+from sklearn_ext.neural_network._adapter_fit import TRAINING, AdapterFit
 from sklearn_ext.neural_network._base import BaseNet
-from sklearn_ext.neural_network._ffnn import FFNNRegressor
+from sklearn_ext.neural_network._delegation import DelegatedMethods, base_has
 
 __all__ = ["LoRAAdapter"]
 
-# Parameters that decide what is adapted, and those of the training.
-ADAPTATION = (
-    "r",
-    "lora_alpha",
-    "lora_dropout",
-    "target_modules",
-    "use_rslora",
-    "use_dora",
-    "init_lora_weights",
-    "modules_to_save",
-    "bias",
-    "loraplus_lr_ratio",
-)
-TRAINING = (
-    "alpha",
-    "batch_size",
-    "early_stopping",
-    "learning_rate_init",
-    "max_iter",
-    "random_state",
-    "validation_fraction",
-    "verbose",
-)
 
-
-def _base_has(name):
-    """Whether the base, or what it became, has an attribute."""
-
-    def check(adapter):
-        getattr(getattr(adapter, "estimator_", None) or adapter._inner(), name)
-        return True
-
-    return check
-
-
-class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
+class LoRAAdapter(
+    AdapterFit,
+    DelegatedMethods,
+    DocumentationLinkMixin,
+    CallbackSupportMixin,
+    MetaEstimatorMixin,
+    BaseEstimator,
+):
     """Low-rank adaptation (LoRA) of a net.
 
     The weights of a trained net are frozen. What it learns in addition is a product of two narrow
@@ -67,10 +43,11 @@ class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     Parameters
     ----------
     estimator : estimator, default=None
-        What is adapted: `FFNNRegressor`, `FFNNClassifier`, `RNNRegressor` or `RNNClassifier`. A
-        fitted one inside :class:`~sklearn.frozen.FrozenEstimator` is adapted as it is; it is never
-        changed, and clones of the adapter share it. Any other is cloned and fitted to the data
-        first. None is an `FFNNRegressor` with the `random_state` of the adapter.
+        What is adapted: `FFNNRegressor`, `FFNNClassifier`, `RNNRegressor`, `RNNClassifier` or any
+        :class:`skorch.NeuralNet`. A fitted one inside :class:`~sklearn.frozen.FrozenEstimator` is
+        adapted as it is; it is never changed, and clones of the adapter share it. Any other is
+        cloned and fitted to the data first. None is an `FFNNRegressor` with the `random_state` of
+        the adapter.
     r : int, default=8
         Rank of the changes, >= 1.
     lora_alpha : float, default=16
@@ -88,17 +65,23 @@ class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         fast as small ones.
     use_dora : bool, default=False
         Whether the norm of each output's weights is learned apart from their direction [3]_.
-    init_lora_weights : bool or {"gaussian", "pissa"}, default=True
+    init_lora_weights : bool or {"gaussian", "pissa", "loftq"}, default=True
         Start of A: True is Kaiming's uniform distribution, "gaussian" the normal one of standard
         deviation 1 / r; B starts at 0. "pissa" starts both at the largest singular values [4]_,
         and r may then not be larger than the smaller side of a weight. The net starts as the base
-        with each of them.
+        with each of them. "loftq" is for a quantised base: the start makes up for what is lost of
+        the adapted weights [7]_.
     modules_to_save : array-like of str or None, default=None
         Names, as in `target_modules`, of layers that are trained whole.
     bias : {"none", "all", "lora_only"}, default="none"
         Which biases are trained: none, all, or those of adapted layers.
     loraplus_lr_ratio : float or None, default=None
         Learning rate of B over that of A [5]_, > 0; None for 1.
+    quantization : {"nf4", "int8"} or None, default=None
+        How the frozen weights of linear layers are kept [6]_: in 4.13 bits, in 8 bits, or as they
+        are. Tables of embeddings take "int8" with both. Computation and changes keep their
+        precision. Below about a billion parameters "int8" is the better choice, as it loses
+        nothing that can be measured; "nf4" saves the most memory.
     alpha : float, default=0.0
         Weight decay, as in `FFNNRegressor`, of A, B and weights that are trained whole.
     batch_size : int or "auto", default="auto"
@@ -120,6 +103,9 @@ class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         Whether to print the losses of every epoch.
     warm_start : bool, default=False
         Whether another `fit` goes on from the changes of the last one.
+    store_base : bool, default=True
+        Whether the pickle of a fitted adapter holds its base. False leaves a frozen base out, and
+        `attach_base` gives it back; an adapter that is not fitted has its base always.
 
     Attributes
     ----------
@@ -161,12 +147,15 @@ class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
        adaptation of large language models", NeurIPS 2024, arXiv:2404.02948; eq. 2 to 4.
     .. [5] S. Hayou, N. Ghosh and B. Yu, "LoRA+: Efficient low rank adaptation of large models",
        ICML 2024, arXiv:2402.12354; section 4.
+    .. [6] T. Dettmers et al., "QLoRA: Efficient finetuning of quantized LLMs", NeurIPS 2023,
+       arXiv:2305.14314; section 3.
+    .. [7] Y. Li et al., "LoftQ: LoRA-fine-tuning-aware quantization for large language models",
+       ICLR 2024, arXiv:2310.08659; algorithm 1.
 
     Examples
     --------
-    >>> from sklearn_ext import FFNNRegressor
+    >>> from sklearn_ext import FFNNRegressor, LoRAAdapter
     >>> from sklearn_ext.datasets import load_concrete
-    >>> from sklearn_ext.neural_network._lora import LoRAAdapter
     >>> X, y = load_concrete(return_X_y=True)
     >>> base = FFNNRegressor(n_members=2, random_state=0).fit(X[:800], y[:800])
     >>> adapter = LoRAAdapter.from_fitted(base, r=2, random_state=0)
@@ -177,18 +166,20 @@ class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "estimator": [BaseEstimator, None],
+        "estimator": [HasMethods(["fit"]), None],
         "r": [Interval(Integral, 1, None, closed="left")],
         "lora_alpha": [Interval(Real, 0, None, closed="neither")],
         "lora_dropout": [Interval(Real, 0, 1, closed="left")],
         "target_modules": [str, "array-like"],
         "use_rslora": ["boolean"],
         "use_dora": ["boolean"],
-        "init_lora_weights": [StrOptions({"gaussian", "pissa"}), "boolean"],
+        "init_lora_weights": [StrOptions({"gaussian", "pissa", "loftq"}), "boolean"],
         "modules_to_save": ["array-like", None],
         "bias": [StrOptions({"none", "all", "lora_only"})],
         "loraplus_lr_ratio": [Interval(Real, 0, None, closed="neither"), None],
+        "quantization": [StrOptions({"nf4", "int8"}), None],
         "warm_start": ["boolean"],
+        "store_base": ["boolean"],
         **{name: BaseNet._parameter_constraints[name] for name in TRAINING},
     }
 
@@ -206,6 +197,7 @@ class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         modules_to_save=None,
         bias="none",
         loraplus_lr_ratio=None,
+        quantization=None,
         alpha=0.0,
         batch_size="auto",
         learning_rate_init=0.004,
@@ -215,6 +207,7 @@ class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         random_state=None,
         verbose=False,
         warm_start=False,
+        store_base=True,
     ):
         values = locals()
         for name in self._get_param_names():
@@ -260,102 +253,35 @@ class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         self : LoRAAdapter
             The fitted adapter.
         """
-        for module in ("torch", "skorch"):
-            import_optional(module, extra="torch", purpose=type(self).__name__)
-        context = self._init_callback_context(max_subtasks=2)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        with all_or_nothing(self):
-            self._fit_checked(context, (X, y, sample_weight, validation_set))
-        context.call_on_fit_task_end(estimator=self, X=X, y=y)
-        return self
+        return self._fit_data((X, y, sample_weight, validation_set))
 
-    def _fit_checked(self, context, data):
-        """Adapt what was adapted already, the frozen base, or a new one."""
-        self._check_adaptation()
-        if self.warm_start and hasattr(self, "estimator_"):
-            adapted = self.estimator_
-        else:
-            base = self._frozen_base() or self._fitted(context, "base", self._new_base(), data)
-            adapted = adapted_copy(base, self._settings(), self._generator())
-        plan = {name: getattr(self, name) for name in TRAINING}
-        self.estimator_ = trained(
-            adapted, plan, lambda model: self._fitted(context, "adaptation", model, data)
-        )
-        self._read(self.estimator_)
+    @available_if(base_has("partial_fit"))
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
+        """Go once through some samples, at the initial learning rate.
 
-    def _fitted(self, context, task_name, model, data):
-        """Fit an estimator as a task of its own."""
-        X, y, sample_weight, validation_set = data
-        task = context.subcontext(task_name=task_name)
-        task.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        with task.propagate_callback_context(model):
-            model.fit(X, y, sample_weight=sample_weight, validation_set=validation_set)
-        task.call_on_fit_task_end(estimator=self, X=X, y=y)
-        return model
+        It goes on from the changes so far. A base that is not fitted yet is fitted to the samples
+        of the first call.
 
-    def _check_adaptation(self):
-        """Check what the constraints cannot say."""
-        if self.init_lora_weights is False:
-            raise ValueError(
-                "init_lora_weights=False would start away from the base. Use True, 'gaussian' or "
-                "'pissa'."
-            )
-        inner = self._inner()
-        if not isinstance(inner, BaseNet):
-            raise TypeError(
-                "estimator must be an FFNNRegressor, FFNNClassifier, RNNRegressor or "
-                f"RNNClassifier, or a FrozenEstimator of one, got {type(inner).__name__}."
-            )
+        Parameters
+        ----------
+        X : array-like
+            Samples, in a form that the base takes.
+        y : array-like, default=None
+            Targets. Those for a classifier are of the classes that the base knows.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever come, for a classifier that is not fitted yet. None stands
+            for those in y.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights >= 0.
 
-    def _inner(self):
-        """Give the estimator that is adapted, without its frame."""
-        found = self.estimator
-        if found is None:
-            return FFNNRegressor(random_state=self.random_state)
-        if isinstance(found, FrozenEstimator):
-            found = found.estimator
-            # An adapter that is frozen is a base like any other: its changes are merged.
-            return found.estimator_ if isinstance(found, LoRAAdapter) else found
-        return found
-
-    def _frozen_base(self):
-        """Give the fitted estimator to start from; None if it has to be fitted first."""
-        if not isinstance(self.estimator, FrozenEstimator):
-            return None
-        check_is_fitted(self.estimator)
-        return self._inner()
-
-    def _new_base(self):
-        """Clone the estimator; without a seed of its own it has that of the adapter."""
-        base = clone(self._inner())
-        if base.random_state is None:
-            base.set_params(random_state=self.random_state)
-        return base
-
-    def _settings(self):
-        """Fields of `LoRASettings`, as plain values that the fitted estimator can keep."""
-        settings = {name: getattr(self, name) for name in ADAPTATION}
-        for name in ("target_modules", "modules_to_save"):
-            if settings[name] is not None and not isinstance(settings[name], str):
-                settings[name] = [str(value) for value in settings[name]]
-        return settings
-
-    def _generator(self):
-        from sklearn_ext._torch.random import make_generator
-
-        return make_generator(self.random_state)
-
-    def _read(self, model):
-        """Set the attributes that tell of the adapted estimator."""
-        module = model.net_.module_
-        self.n_trainable_params_ = sum(p.numel() for p in module.parameters())
-        n_frozen = sum(p.numel() for p in module.base.parameters())
-        self.trainable_fraction_ = self.n_trainable_params_ / (self.n_trainable_params_ + n_frozen)
-        self.loss_curve_, self.n_iter_ = model.loss_curve_, model.n_iter_
-        for name in ("classes_", "n_features_in_", "feature_names_in_"):
-            vars(self).pop(name, None)
-            if hasattr(model, name):
-                setattr(self, name, getattr(model, name))
+        Returns
+        -------
+        self : LoRAAdapter
+            The fitted adapter.
+        """
+        return self._fit_data((X, y, sample_weight, None), partial=True, classes=classes)
 
     def merge(self):
         """Give a plain estimator with the changed weights.
@@ -364,168 +290,82 @@ class LoRAAdapter(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         -------
         merged : estimator
             Of the class of the base, with predictions equal to rounding; it shares nothing with
-            the adapter.
+            the adapter. That of a quantised base has whole weights again, without what quantising
+            has lost; a :class:`~sklearn_ext.exceptions.PrecisionWarning` tells how much it is.
         """
-        check_is_fitted(self)
-        return merged_copy(self.estimator_)
+        model, adaptation = self._fitted_estimator(), self._adaptation()
+        error = getattr(adaptation.module(model), "quantization_error", None)
+        if error is not None:
+            warnings.warn(
+                f"The base was quantised ({self.quantization}). Its weights in the merged "
+                f"estimator are {float(error):.2%} away from those before, by their norm.",
+                PrecisionWarning,
+                stacklevel=2,
+            )
+        return adaptation.merged(model)
 
-    # What the base can do
-
-    @available_if(_base_has("predict"))
-    def predict(self, X, **params):
-        """Predict by the adapted estimator.
+    def save_adapter(self, path):
+        """Write the changes, without the base, in the format of PEFT.
 
         Parameters
         ----------
-        X : array-like
-            Samples, in a form that `fit` takes.
+        path : str or path-like
+            Directory, made where it is missing. It gets ``adapter_config.json`` and
+            ``adapter_model.safetensors``, which holds the fingerprint of the base besides.
+
+        Notes
+        -----
+        PEFT can load an adapter of linear layers, embeddings and convolutions on the same torch
+        module, ``merge().net_.module_`` or, of a skorch net, ``module_``; the layers of
+        `FFNNRegressor` and recurrent ones are read by `load_adapter` only.
+        """
+        save_adapter(self, path)
+
+    @classmethod
+    def load_adapter(cls, path, base, **params):
+        """Read what `save_adapter`, or PEFT, wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Directory with both files.
+        base : estimator
+            Fitted; it is frozen.
         **params : dict
-            Parameters of the base's `predict`.
+            Parameters of the training. Those of the adaptation are in the files.
 
         Returns
         -------
-        y : ndarray
-            What the base's `predict` gives.
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict(X, **params)
+        adapter : LoRAAdapter
+            Fitted. ``loss_curve_`` is empty where PEFT has trained.
 
-    @available_if(_base_has("predict_proba"))
-    def predict_proba(self, X):
-        """Predict probabilities by the adapted estimator.
+        Raises
+        ------
+        ValueError
+            If the files are those of another base: by the fingerprint of its weights, which PEFT
+            does not write, or by names and shapes.
+        """
+        return load_adapter(cls.from_fitted(base, **params), path)
+
+    def attach_base(self, base):
+        """Give the base back to an adapter that was stored without it.
 
         Parameters
         ----------
-        X : array-like
-            Samples, in a form that `fit` takes.
+        base : estimator
+            Fitted, with the weights of the base that `fit` saw.
 
         Returns
         -------
-        probability : ndarray
-            What the base's `predict_proba` gives.
+        self : LoRAAdapter
+            Ready to predict.
+
+        Raises
+        ------
+        ValueError
+            If it is another base, by the fingerprint of its weights.
         """
-        check_is_fitted(self)
-        return self.estimator_.predict_proba(X)
-
-    @available_if(_base_has("predict_log_proba"))
-    def predict_log_proba(self, X):
-        """Predict logarithms of probabilities by the adapted estimator.
-
-        Parameters
-        ----------
-        X : array-like
-            Samples, in a form that `fit` takes.
-
-        Returns
-        -------
-        log_probability : ndarray
-            What the base's `predict_log_proba` gives.
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict_log_proba(X)
-
-    @available_if(_base_has("decision_function"))
-    def decision_function(self, X):
-        """Compute decision values by the adapted estimator.
-
-        Parameters
-        ----------
-        X : array-like
-            Samples, in a form that `fit` takes.
-
-        Returns
-        -------
-        decision : ndarray
-            What the base's `decision_function` gives.
-        """
-        check_is_fitted(self)
-        return self.estimator_.decision_function(X)
-
-    @available_if(_base_has("transform"))
-    def transform(self, X):
-        """Transform by the adapted estimator.
-
-        Parameters
-        ----------
-        X : array-like
-            Samples, in a form that `fit` takes.
-
-        Returns
-        -------
-        X_transformed : ndarray
-            What the base's `transform` gives.
-        """
-        check_is_fitted(self)
-        return self.estimator_.transform(X)
-
-    @available_if(_base_has("transform"))
-    def fit_transform(self, X, y=None, **fit_params):
-        """Fit the adapter and transform the same samples.
-
-        Parameters
-        ----------
-        X : array-like
-            Samples, in a form that the base takes.
-        y : array-like, default=None
-            Targets.
-        **fit_params : dict
-            Further arguments of `fit`.
-
-        Returns
-        -------
-        X_transformed : ndarray
-            What `transform` gives after `fit`.
-        """
-        return self.fit(X, y, **fit_params).transform(X)
-
-    @available_if(_base_has("get_feature_names_out"))
-    def get_feature_names_out(self, input_features=None):
-        """Name the columns that `transform` gives.
-
-        Parameters
-        ----------
-        input_features : array-like of str or None, default=None
-            Ignored.
-
-        Returns
-        -------
-        names : ndarray of str
-            What the base's `get_feature_names_out` gives.
-        """
-        check_is_fitted(self)
-        return self.estimator_.get_feature_names_out(input_features)
-
-    @available_if(_base_has("stream"))
-    def stream(self):
-        """Follow sequences while they grow, as the base does.
-
-        Returns
-        -------
-        stream : SequenceStream
-            At the beginning of all its sequences.
-        """
-        check_is_fitted(self)
-        return self.estimator_.stream()
-
-    def score(self, X, y, sample_weight=None):
-        """Score the adapted estimator.
-
-        Parameters
-        ----------
-        X : array-like
-            Samples, in a form that `fit` takes.
-        y : array-like
-            Targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights.
-
-        Returns
-        -------
-        score : float
-            What the base's `score` gives.
-        """
-        check_is_fitted(self)
-        return self.estimator_.score(X, y, sample_weight=sample_weight)
+        return self._attach(base)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

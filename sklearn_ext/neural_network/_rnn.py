@@ -15,7 +15,7 @@ _SHARED_PARAMETERS = """\
         Recurrent cell: the minimal gated recurrent unit [1]_, whose gates see the input only, so
         that it is the fastest here; the gated recurrent unit; the long short-term memory; the
         plain recurrent net without gates.
-    {own}hidden_size : int, default=64
+    {own}hidden_size : int, default=32
         Size of the state of one direction.
     num_layers : int, default=1
         Recurrent layers, one upon another.
@@ -26,7 +26,7 @@ _SHARED_PARAMETERS = """\
 default=("mean", "max", "attention")
         What the states of all steps become. "last" is the state at the end of each way; "attention"
         a mean with weights that are learned. Several ones are put side by side.
-    stem_channels : int, default=64
+    stem_channels : int, default=32
         Channels of four dilated convolutions in front of the recurrence; 0 for none. Their outputs
         are pooled too, beside the states.
     max_steps : int or None, default=128
@@ -50,8 +50,9 @@ default=("mean", "max", "attention")
         Weight decay: every step takes the share ``learning rate * alpha`` off each weight, biases
         excepted, where MLPRegressor adds its alpha to the loss.
     batch_size : int or "auto", default="auto"
-        Sequences that one step sees. "auto" is all of them up to 64, else n / 8 within 8 and 64.
-        A batch is made of sequences of about the same length.
+        Sequences that one step sees. "auto" is n / 8, but no more than 64 or, with convolutions,
+        8192 / T for a longest sequence of T steps, and at least 8. A batch is made of sequences of
+        about the same length.
     learning_rate : {{"constant", "adaptive", "invscaling", "cosine", "flat_cosine", \
 "one_cycle"}}, default="one_cycle"
         Schedule over the whole run. "one_cycle" rises by half a cosine for 30 % of it and falls by
@@ -64,9 +65,10 @@ default=("mean", "max", "attention")
     power_t : float, default=0.5
         Exponent of "invscaling".
     max_iter : int or "auto", default="auto"
-        Epochs. "auto" is as many as give 300 gradient steps, times (T / 64)^0.5, but at least 0.2,
-        if the longest sequence has T < 64 steps, and times (n / 1000)^0.5 for n > 1000 sequences;
-        at least 5 epochs.
+        Epochs, at least 5. "auto" is as many as give 450 gradient steps, times (n / 1000)^0.5 for
+        n > 1000 sequences; without convolutions no fewer than 1500, for nothing but the recurrence
+        can find what is far away. Times T / 64, but at least 0.15, if the longest sequence has
+        T < 64 steps.
     shuffle : bool, default=True
         Whether sequences come in a new order every epoch.
     random_state : int, RandomState instance or None, default=None
@@ -102,7 +104,7 @@ default=("mean", "max", "attention")
     dropout : float, default=0.2
         Probability, in [0, 1), that a pooled value, or between recurrent layers a unit at all steps
         of a sequence, is left out of a step.
-    n_members : int, default=1
+    n_members : int, default=3
         Nets that are trained side by side and averaged. They differ in their initial weights, in
         the order of sequences and in the sequences held out.
     max_grad_norm : float or None, default=1.0
@@ -161,12 +163,12 @@ _SHARED_NOTES = """\
     differ inside of X and between `fit` and `predict`, except for the columns of a matrix. Padding
     changes nothing: what is predicted for a sequence does not depend on the others.
 
-    Channels are standardised inside. A net that walks both ways also sees each sequence
-    standardised by its own mean and deviation.
+    Channels are standardised inside. A net that walks both ways also sees each sequence, and its
+    changes from step to step, standardised by their own mean and deviation.
 
-    Up to 64 sequences a fit takes full batches. Then the order of the sequences does not matter,
-    and `sample_weight` counts repetitions exactly: weight 2 is the sequence twice, weight 0 no
-    sequence. For mini-batches this holds in expectation.
+    `sample_weight` counts repetitions exactly: weight 2 is the sequence twice, weight 0 no
+    sequence. Nor does the order of the sequences matter: `fit` first makes one of equal sequences
+    with equal targets and sorts them, unless ``shuffle=False`` asks for batches in the order given.
 
     References
     ----------
@@ -241,11 +243,11 @@ class RNNRegressor(RegressionTargets, BaseRecurrent):
         loss="squared_error",
         quantile=0.5,
         huber_delta=1.0,
-        hidden_size=64,
+        hidden_size=32,
         num_layers=1,
         bidirectional=True,
         pooling=("mean", "max", "attention"),
-        stem_channels=64,
+        stem_channels=32,
         max_steps=128,
         nonlinearity="tanh",
         recurrent_init="orthogonal",
@@ -273,7 +275,7 @@ class RNNRegressor(RegressionTargets, BaseRecurrent):
         epsilon=1e-8,
         n_iter_no_change="auto",
         dropout=0.2,
-        n_members=1,
+        n_members=3,
         max_grad_norm=1.0,
         gradient_accumulation_steps=1,
         precision="auto",
@@ -390,11 +392,11 @@ class RNNClassifier(ClassificationTargets, BaseRecurrent):
         cell="mingru",
         class_weight=None,
         label_smoothing=0.1,
-        hidden_size=64,
+        hidden_size=32,
         num_layers=1,
         bidirectional=True,
         pooling=("mean", "max", "attention"),
-        stem_channels=64,
+        stem_channels=32,
         max_steps=128,
         nonlinearity="tanh",
         recurrent_init="orthogonal",
@@ -422,7 +424,7 @@ class RNNClassifier(ClassificationTargets, BaseRecurrent):
         epsilon=1e-8,
         n_iter_no_change="auto",
         dropout=0.2,
-        n_members=1,
+        n_members=3,
         max_grad_norm=1.0,
         gradient_accumulation_steps=1,
         precision="auto",

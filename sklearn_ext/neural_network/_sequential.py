@@ -7,15 +7,17 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 
 from sklearn_ext._dask import over_partitions
+from sklearn_ext._onnx.graph import arrays_below
+from sklearn_ext._onnx.recurrent import add_sequence_net
+from sklearn_ext._onnx.sequences import add_steps
 from sklearn_ext._sequences import validate_sequences
 from sklearn_ext._validation import Interval, StrOptions, check_is_fitted
 from sklearn_ext.neural_network._base import BaseNet
 
 __all__ = ["BaseRecurrent"]
 
-# Up to so many sequences a fit takes full batches in the dtype of X: then a weight of 2 is exactly
-# a sequence given twice.
-FULL_BATCH_SEQUENCES = 64
+STEPS, STEPS_WITHOUT_STEM = 450, 1500  # of gradients
+STEPS_IN_STEM = 2**13  # of the sequences of a batch
 STEPS_AT_ONCE = 2**16  # padded steps that are predicted in one go
 
 
@@ -41,10 +43,9 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
         return validate_sequences(self, X, reset=reset, axis_order=self.axis_order)
 
     def _weighted_rows(self, sequences, y, sample_weight, *, reset):
-        """Without weight 0; in a full batch also without repetitions, in an order of their own."""
+        """Without weight 0; also without repetitions and sorted, if they are shuffled anyway."""
         data = super()._weighted_rows(sequences, y, sample_weight, reset=reset)
-        n_rows = len(data[0])
-        return _merged(*data) if self._batch_size(n_rows) == n_rows else data
+        return _merged(*data) if self.shuffle else data
 
     def _learn_inputs(self, sequences, y, weights):
         """Find centre and scale of the channels, and what the module is made of."""
@@ -92,6 +93,20 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
 
         return _as_ragged(sequences).to(device).take(torch.arange(len(sequences), device=device))
 
+    def _add_raw_outputs(self, graph, module, arrays):
+        """Add the nodes from the inputs to raw outputs, (n_members, n, n_outputs)."""
+        X = graph.input("X", (None, None, self.n_channels_))
+        lengths = graph.input("lengths", (None,), np.int64)
+        values, steps = add_steps(graph, X, lengths, self._center, self._scale)
+        found = [
+            add_sequence_net(
+                graph, values, steps, arrays_below(arrays, f"nets.{index}"), self._architecture
+            )
+            for index in range(module.n_members)
+        ]
+        axis = np.array([0])
+        return graph.joined([graph.add("Unsqueeze", raw, axis) for raw in found], axis=0)
+
     # Decisions that depend on the number of sequences and their lengths
 
     def _rows_at_once(self, sequences):
@@ -112,16 +127,17 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
     def _batch_size(self, n_rows):
         if self.batch_size != "auto":
             return min(self.batch_size, n_rows)
-        if n_rows <= FULL_BATCH_SEQUENCES:
-            return n_rows
-        return int(min(64, max(8, n_rows / 8)))
+        most = STEPS_IN_STEM / self._architecture["longest"] if self.stem_channels else 64
+        return int(min(n_rows, max(8, min(64, most, n_rows / 8))))
 
     def _epochs(self, sequences, steps_an_epoch):
-        """300 gradient steps; fewer for short sequences, more for many."""
+        """Epochs of some gradient steps; fewer for short sequences, more for many."""
         if self.max_iter != "auto":
             return self.max_iter
-        short, many = int(sequences.lengths.max()) / 64, len(sequences) / 1000
-        steps = 300 * max(0.2, min(1.0, short**0.5)) * max(1.0, many**0.5)
+        steps = STEPS * max(1.0, (len(sequences) / 1000) ** 0.5)
+        if not self.stem_channels:
+            steps = max(steps, STEPS_WITHOUT_STEM)
+        steps *= max(0.15, min(1.0, int(sequences.lengths.max()) / 64))
         return max(5, ceil(steps / steps_an_epoch))
 
     def _stops_early(self, n_rows):
@@ -231,18 +247,27 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
 
 
 def _merged(sequences, y, weights):
-    """Make one row of equal ones, with the sum of their weights, and sort the rows.
+    """Make one row of equal ones, with the sum of their weights, and sort the rows by value.
 
-    Sums in another order differ by rounding, which training may blow up. So the fit is the same,
+    Sums in another order differ by rounding, and batches hold other rows. So the fit is the same,
     to the bit, in whatever order, and as repetitions or weights, the rows are given.
     """
     weights = np.ones(len(y)) if weights is None else weights
     found = {}
-    for row, steps in enumerate(sequences.as_list()):
+    for row, steps in enumerate(np.split(_sortable(sequences.values), sequences.starts[1:])):
         found.setdefault((steps.tobytes(), y[row].tobytes()), []).append(row)
     groups = [found[key] for key in sorted(found)]
     first = np.array([rows[0] for rows in groups])
     return sequences[first], y[first], np.array([weights[rows].sum() for rows in groups])
+
+
+def _sortable(values):
+    """Integers whose bytes are in the order of floats: that of sequences survives other units."""
+    integers = values.view(f"i{values.itemsize}")
+    # The bits of negative numbers grow with their size, and their sign bit is set.
+    negative = integers < 0
+    ordered = np.where(negative, ~integers, integers ^ np.iinfo(integers.dtype).min)
+    return ordered.astype(ordered.dtype.newbyteorder(">"))
 
 
 def _poolings(pooling):

@@ -4,12 +4,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from sklearn_ext._torch import scan as scan_module  # noqa: E402
 from sklearn_ext._torch.cells import CELLS, make_cell  # noqa: E402
 from sklearn_ext._torch.convolution import step_convolution  # noqa: E402
 from sklearn_ext._torch.initialization import chrono_logits, orthogonal  # noqa: E402
 from sklearn_ext._torch.pooling import POOLINGS, make_pooling  # noqa: E402
 from sklearn_ext._torch.recurrence import Recurrence, reversed_steps  # noqa: E402
 from sklearn_ext._torch.scan import doubling_scan, gated_scan, sequential_scan  # noqa: E402
+from sklearn_ext._torch.sequence_net import changes, series_scaled  # noqa: E402
 from sklearn_ext._torch.stem import ConvStem  # noqa: E402
 
 
@@ -31,37 +33,67 @@ def stepped(gated, state):
     return torch.stack(states)
 
 
+def scan_arguments(n_steps, n, n_inputs, width, dtype=torch.float64):
+    """Inputs, weight, bias and initial state of a scan."""
+    weight, bias = normal(2 * width, n_inputs, seed=1), normal(2 * width, seed=2)
+    found = normal(n_steps, n, n_inputs), weight, bias, normal(n, width, seed=3)
+    return [values.to(dtype) for values in found]
+
+
+def projected(inputs, weight, bias):
+    return torch.nn.functional.linear(inputs, weight, bias)
+
+
 @pytest.mark.parametrize("scan", [sequential_scan, doubling_scan])
 @pytest.mark.parametrize("n_steps", [1, 2, 7, 300])
 @pytest.mark.parametrize("n", [1, 3])
 def test_scan_is_the_recurrence_step_by_step(scan, n_steps, n):
-    gated, initial = normal(n_steps, n, 10, dtype=torch.float32), torch.ones(n, 5)
-    expected = stepped(gated.clone(), initial.clone())
-    torch.testing.assert_close(scan(gated, initial), expected, atol=1e-5, rtol=0)
-    assert torch.equal(gated, normal(n_steps, n, 10, dtype=torch.float32))
-    assert torch.equal(initial, torch.ones(n, 5))
+    arguments = scan_arguments(n_steps, n, 4, 5, torch.float32)
+    before = [values.clone() for values in arguments]
+    *projection, initial = arguments
+    expected = stepped(projected(*projection), initial)
+    torch.testing.assert_close(scan(*arguments), expected, atol=1e-5, rtol=0)
+    assert all(torch.equal(now, then) for now, then in zip(arguments, before, strict=True))
+
+
+@pytest.mark.parametrize("block_size", [1, 50, 2**17])  # steps one by one, 4 a block, all
+@pytest.mark.parametrize("n_steps", [1, 8, 11])
+def test_scan_by_blocks_has_values_and_gradients_of_the_steps(monkeypatch, block_size, n_steps):
+    monkeypatch.setattr(scan_module, "BLOCK_SIZE", block_size)
+    arguments = [values.requires_grad_() for values in scan_arguments(n_steps, 2, 4, 3)]
+    *projection, initial = arguments
+    weight = normal(n_steps, 2, 3, seed=4)
+    ours, expected = sequential_scan(*arguments), stepped(projected(*projection), initial)
+    torch.testing.assert_close(ours, expected)
+    of_ours, of_expected = (torch.autograd.grad(h, arguments, weight) for h in (ours, expected))
+    torch.testing.assert_close(of_ours, of_expected)
 
 
 @pytest.mark.parametrize("scan", [sequential_scan, doubling_scan])
 def test_scan_has_the_right_gradient(scan):
-    gated, initial = normal(6, 2, 6).requires_grad_(), normal(2, 3, seed=1).requires_grad_()
-    assert torch.autograd.gradcheck(scan, (gated, initial))
+    arguments = [values.requires_grad_() for values in scan_arguments(6, 2, 4, 3)]
+    assert torch.autograd.gradcheck(scan, arguments)
+
+
+def test_gradient_of_a_scan_without_one_of_its_inputs():
+    inputs, *others = scan_arguments(6, 2, 4, 3)
+    others = [values.requires_grad_() for values in others]
+    assert torch.autograd.gradcheck(lambda *rest: sequential_scan(inputs, *rest), others)
 
 
 def test_gradients_of_both_scans_agree_over_many_steps():
-    gated, initial = normal(400, 4, 16).requires_grad_(), torch.zeros(4, 8, dtype=torch.float64)
-    weight = normal(400, 4, 8, seed=2)
+    arguments = [values.requires_grad_() for values in scan_arguments(400, 4, 6, 8)]
+    weight = normal(400, 4, 8, seed=5)
     found = [
-        torch.autograd.grad((scan(gated, initial) * weight).sum(), gated)[0]
+        torch.autograd.grad((scan(*arguments) * weight).sum(), arguments)
         for scan in (sequential_scan, doubling_scan)
     ]
     torch.testing.assert_close(*found)
 
 
 def test_the_loop_is_taken_on_the_cpu():
-    gated = normal(3, 1, 2, dtype=torch.float32).requires_grad_()
-    name = type(gated_scan(gated, torch.zeros(1, 1)).grad_fn).__name__
-    assert name == "_SequentialScanBackward"
+    arguments = [values.requires_grad_() for values in scan_arguments(3, 1, 2, 2)]
+    assert type(gated_scan(*arguments).grad_fn).__name__ == "_SequentialScanBackward"
 
 
 @pytest.mark.parametrize("n_inputs", [2, 20])  # copies side by side, and a product a tap
@@ -282,3 +314,25 @@ def test_stem_takes_the_end_of_a_sequence_for_the_end(causal):
         later = values.clone()
         later[12:] += 1.0
         torch.testing.assert_close(stem(later, None)[:4], stem(values, None)[:4])
+
+
+# Views of the input
+
+
+def test_changes_are_differences_from_step_to_step():
+    values = normal(7, 2, 3)
+    torch.testing.assert_close(changes(values)[1:], values.diff(dim=0))
+    assert torch.all(changes(values)[0] == 0)
+
+
+def test_padding_has_no_share_in_the_scale_of_a_series():
+    lengths = torch.tensor([9, 4, 1])
+    mask = (torch.arange(9).unsqueeze(-1) < lengths).unsqueeze(-1)
+    for view in (lambda values: values, changes):
+        found = series_scaled(view(normal(9, 3, 2)), mask, lengths)
+        for row, length in enumerate(lengths.tolist()):
+            alone = view(normal(9, 3, 2)[:length, row])
+            deviation = alone.std(0, correction=0)
+            scale = torch.where(deviation > 0, deviation, 1.0)
+            torch.testing.assert_close(found[:length, row], (alone - alone.mean(0)) / scale)
+            assert torch.all(found[length:, row] == 0)

@@ -20,11 +20,11 @@ pytest.importorskip("skorch")
 from sklearn_ext import (
     FFNNClassifier,
     FFNNRegressor,
+    LoRAAdapter,
     RNNClassifier,
     RNNRegressor,
 )
 from sklearn_ext.inspection import gradient_flow
-from sklearn_ext.neural_network._lora import LoRAAdapter
 
 SHORT = {"max_iter": 3, "random_state": 0}
 
@@ -364,7 +364,7 @@ def test_weight_two_is_the_row_twice():
 @pytest.mark.parametrize(
     ("params", "error", "message"),
     [
-        ({"estimator": Ridge()}, TypeError, "estimator must be an FFNNRegressor.*got Ridge"),
+        ({"estimator": Ridge()}, TypeError, "estimator must be a net.*got Ridge"),
         ({"estimator": FrozenEstimator(FFNNRegressor())}, NotFittedError, "not fitted"),
         ({"r": 0}, ValueError, "'r' parameter"),
         ({"lora_alpha": 0}, ValueError, "'lora_alpha' parameter"),

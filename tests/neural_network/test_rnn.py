@@ -136,13 +136,14 @@ def test_constant_channels_are_harmless():
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_every_cell_learns(cell):
-    settings = {"cell": cell, "hidden_size": 16, "stem_channels": 0, "batch_size": 8}
-    settings |= {"learning_rate_init": 0.01, "random_state": 0}
-    model = RNNClassifier(max_iter=40, **settings).fit(X[:60], y[:60])
-    assert model.score(X[60:], y[60:]) > 0.9
-    model = RNNRegressor(max_iter=60, **settings).fit(X[:60], levels[:60])
-    assert model.score(X[60:], levels[60:]) > 0.7
+def test_every_cell_learns_in_its_default_number_of_steps(cell):
+    settings = {"cell": cell, "hidden_size": 16, "stem_channels": 0, "n_members": 1}
+    short_ones = [steps[:15] for steps in X]
+    means = np.array([steps[:, 0].mean() for steps in short_ones])
+    model = RNNClassifier(**settings, random_state=0).fit(short_ones[:60], y[:60])
+    assert model.score(short_ones[60:], y[60:]) > 0.9
+    model = RNNRegressor(**settings, random_state=0).fit(short_ones[:60], means[:60])
+    assert model.score(short_ones[60:], means[60:]) > 0.7
 
 
 @pytest.mark.parametrize("cell", ["mingru", "gru", "lstm"])
@@ -153,6 +154,8 @@ def test_gates_remember_the_first_token(cell):
         bidirectional=False,
         pooling="last",
         stem_channels=0,
+        hidden_size=64,
+        n_members=1,
         batch_size=64,
         max_iter=20,
         random_state=0,
@@ -173,14 +176,21 @@ def test_several_targets_and_labels():
     assert mean.shape == std.shape == (90,)
 
 
-def test_weight_counts_repetitions_in_full_batches():
-    weight = np.arange(30) % 4.0
-    repeated = [X[i] for i in np.repeat(np.arange(30), weight.astype(int))]
-    model = short(dropout=0.3, num_layers=2)
-    weighted = model.fit(X[:30], y[:30], sample_weight=weight).predict_proba(X)
-    labels = np.repeat(y[:30], weight.astype(int))
+@pytest.mark.parametrize("settings", [{}, {"batch_size": 7}, {"early_stopping": True}])
+def test_weight_counts_repetitions_and_order_does_not_matter(settings):
+    weight = np.arange(90) % 4.0
+    repeated = [X[i] for i in np.repeat(np.arange(90), weight.astype(int))]
+    model = short(dropout=0.3, num_layers=2, **settings)
+    weighted = model.fit(X, y, sample_weight=weight).predict_proba(X)
+    labels = np.repeat(y, weight.astype(int))
     assert_array_equal(model.fit(repeated, labels).predict_proba(X), weighted)
     assert_array_equal(model.fit(repeated[::-1], labels[::-1]).predict_proba(X), weighted)
+
+
+def test_batches_in_the_given_order_if_that_is_asked_for():
+    model = short(shuffle=False, batch_size=30, max_iter=1, dropout=0.0)
+    ahead, back = (model.fit(X[::way], y[::way]).predict_proba(X) for way in (1, -1))
+    assert not np.array_equal(ahead, back)
 
 
 def test_class_weight_is_a_sample_weight():

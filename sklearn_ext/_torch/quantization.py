@@ -1,0 +1,156 @@
+"""Weights in 4 or 8 bits: 4-bit NormalFloat with double quantisation, and rows of int8."""
+
+import torch
+from torch import nn
+
+__all__ = ["NF4", "Int8Rows", "StoredWeight", "nf4_codebook"]
+
+Tensor = torch.Tensor
+
+BLOCK, SECOND_BLOCK = 64, 256
+# Mean of 1 - 1/(2 * 15) and 1 - 1/(2 * 16), the largest quantile that is finite for both halves.
+OFFSET = 0.5 * ((1.0 - 1.0 / 30.0) + (1.0 - 1.0 / 32.0))
+
+
+def nf4_codebook() -> Tensor:
+    """Compute the 16 values of 4-bit NormalFloat [1]_, of float64.
+
+    Quantiles of the normal distribution, eight of the positive half and seven of the negative one,
+    scaled to [-1, 1], and an exact zero.
+
+    References
+    ----------
+    .. [1] T. Dettmers et al., "QLoRA: Efficient finetuning of quantized LLMs", NeurIPS 2023,
+       arXiv:2305.14314; eq. 4 and appendix E.
+
+    Examples
+    --------
+    >>> from sklearn_ext._torch.quantization import nf4_codebook
+    >>> [round(float(value), 4) for value in nf4_codebook()[[0, 1, 7, 8, 15]]]
+    [-1.0, -0.6962, 0.0, 0.0796, 1.0]
+    """
+    positive = _normal_quantiles(9)
+    negative = -_normal_quantiles(8)
+    codes = torch.cat([negative, positive, torch.zeros(1, dtype=torch.float64)])
+    return codes.sort().values / codes.abs().max()
+
+
+def _normal_quantiles(n: int) -> Tensor:
+    """Quantiles from OFFSET down to 1/2, the last of which, 0, is left out."""
+    quantiles: Tensor = torch.special.ndtri(torch.linspace(OFFSET, 0.5, n, dtype=torch.float64))
+    return quantiles[:-1]
+
+
+class StoredWeight(nn.Module):
+    """A quantised weight, in buffers.
+
+    Parameters
+    ----------
+    weight : torch.Tensor
+        Weight. It is not kept.
+    rows_first : bool
+        Whether the last axis, not the one before, is that of the inputs.
+    """
+
+    codes: Tensor
+
+    def __init__(self, weight: Tensor, rows_first: bool = True) -> None:
+        super().__init__()
+        self.shape, self.rows_first = weight.shape, rows_first
+
+    def dequantized(self, dtype: torch.dtype) -> Tensor:
+        """Give the weight in a floating dtype."""
+        raise NotImplementedError
+
+    def n_bytes(self) -> int:
+        """Count the bytes of all buffers."""
+        return sum(buffer.numel() * buffer.element_size() for buffer in self.buffers())
+
+
+class NF4(StoredWeight):
+    """4-bit NormalFloat with double quantisation [1]_, 4.13 bits a weight.
+
+    Blocks of 64 weights are divided by their largest magnitude and rounded to the nearest code.
+    The magnitudes, less their mean, are kept as integers of 8 bits in blocks of 256.
+
+    Attributes
+    ----------
+    codes : torch.Tensor of shape (n_blocks * 32,)
+        Two codes a byte, the first in the upper half, as bitsandbytes has them.
+
+    References
+    ----------
+    .. [1] T. Dettmers et al., "QLoRA: Efficient finetuning of quantized LLMs", NeurIPS 2023,
+       arXiv:2305.14314; section 3.
+    """
+
+    scales: Tensor
+    second_scales: Tensor
+    mean: Tensor
+    pairs: Tensor
+
+    @torch.no_grad()
+    def __init__(self, weight: Tensor, rows_first: bool = True) -> None:
+        super().__init__(weight, rows_first)
+        flat = weight.detach().flatten().float()
+        blocks = nn.functional.pad(flat, (0, -len(flat) % BLOCK)).view(-1, BLOCK)
+        largest = blocks.abs().amax(1)
+        book = nf4_codebook()
+        middles = ((book[1:] + book[:-1]) / 2).to(blocks)
+        divisors = largest.clamp_min(torch.finfo(torch.float32).tiny)
+        codes = torch.bucketize(blocks / divisors[:, None], middles).to(torch.uint8).view(-1, 2)
+        self.register_buffer("codes", codes[:, 0] << 4 | codes[:, 1])
+        self._store_scales(largest)
+        pairs = torch.cartesian_prod(book.float(), book.float()).to(blocks)
+        self.register_buffer("pairs", pairs, persistent=False)
+
+    def _store_scales(self, largest: Tensor) -> None:
+        mean = largest.mean()
+        centred = nn.functional.pad(largest - mean, (0, -len(largest) % SECOND_BLOCK))
+        blocks = centred.view(-1, SECOND_BLOCK)
+        second = blocks.abs().amax(1) / 127.0
+        divisors = second.clamp_min(torch.finfo(torch.float32).tiny)
+        rounded = (blocks / divisors[:, None]).round().to(torch.int8).flatten()[: len(largest)]
+        self.register_buffer("scales", rounded.clone())
+        self.register_buffer("second_scales", second)
+        self.register_buffer("mean", mean.reshape(1))
+
+    def _largest(self) -> Tensor:
+        """Magnitudes of the blocks."""
+        second = self.second_scales.repeat_interleave(SECOND_BLOCK)[: len(self.scales)]
+        return self.scales.float() * second + self.mean
+
+    def dequantized(self, dtype: torch.dtype) -> Tensor:
+        """Give the weight in a floating dtype."""
+        values = self.pairs.index_select(0, self.codes.int()).view(-1, BLOCK)
+        values.mul_(self._largest()[:, None])
+        return values.flatten()[: self.shape.numel()].view(self.shape).to(dtype)
+
+
+class Int8Rows(StoredWeight):
+    """Integers of 8 bits; all weights of one output share a scale, their largest magnitude [1]_.
+
+    References
+    ----------
+    .. [1] T. Dettmers et al., "LLM.int8(): 8-bit matrix multiplication for transformers at scale",
+       NeurIPS 2022, arXiv:2208.07339; section 2.1, vector-wise, without its outliers.
+    """
+
+    scales: Tensor
+
+    @torch.no_grad()
+    def __init__(self, weight: Tensor, rows_first: bool = True) -> None:
+        super().__init__(weight, rows_first)
+        weight = weight.detach().float()
+        scales = weight.abs().amax(-1 if rows_first else -2, keepdim=True) / 127.0
+        divisors = scales.clamp_min(torch.finfo(torch.float32).tiny)
+        self.register_buffer("codes", (weight / divisors).round().to(torch.int8))
+        self.register_buffer("scales", scales)
+
+    def dequantized(self, dtype: torch.dtype) -> Tensor:
+        """Give the weight in a floating dtype."""
+        return (self.codes.float() * self.scales).to(dtype)
+
+    def rows(self, index: Tensor, dtype: torch.dtype) -> Tensor:
+        """Give some rows of a table."""
+        return (self.codes[index].float() * self.scales[index]).to(dtype)

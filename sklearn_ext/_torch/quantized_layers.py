@@ -1,0 +1,184 @@
+"""Layers whose weights are quantised, and how those of a module become such."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from sklearn_ext._torch.low_rank import is_transposed_linear
+from sklearn_ext._torch.modules import PackedLinear
+from sklearn_ext._torch.quantization import NF4, Int8Rows, StoredWeight
+
+__all__ = ["quantize_layers", "restore_layer", "set_stored", "stored_weight"]
+
+Tensor = torch.Tensor
+
+# What reads the weights of the layers in it past their `forward`, at least sometimes.
+_READS_WEIGHTS = (nn.TransformerEncoderLayer, nn.MultiheadAttention)
+
+
+class _FrozenProduct(torch.autograd.Function):
+    """Product of inputs and a quantised weight, which both passes dequantise anew."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, stored: StoredWeight, rows_first: bool) -> Tensor:
+        """Multiply (..., n_in) to (..., n_out)."""
+        ctx.stored, ctx.rows_first = stored, rows_first
+        weight = stored.dequantized(inputs.dtype)
+        return inputs @ (weight.mT if rows_first else weight)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        """Multiply back; a frozen weight has no gradient."""
+        weight = ctx.stored.dequantized(gradients[0].dtype)
+        return gradients[0] @ (weight if ctx.rows_first else weight.mT), None, None
+
+
+class _Quantized:
+    """What a layer of a class derived from this and its own one has: no weight but `stored`."""
+
+    stored: StoredWeight
+    rows_first = True
+
+    @property
+    def weight(self) -> Tensor:
+        """The dequantised weight, for those who ask for its dtype, device or values."""
+        return self.stored.dequantized(torch.float32)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Multiply."""
+        product: Tensor = _FrozenProduct.apply(inputs, self.stored, self.rows_first)
+        bias: Tensor | None = self.bias  # type: ignore[attr-defined]
+        return product if bias is None else product + bias
+
+
+class QuantizedLinear(_Quantized, nn.Linear):  # type: ignore[override]
+    """A linear layer."""
+
+
+class QuantizedPackedLinear(_Quantized, PackedLinear):  # type: ignore[misc]
+    """A linear layer of each member."""
+
+    rows_first = False
+
+
+class QuantizedEmbedding(_Quantized, nn.Embedding):  # type: ignore[override]
+    """A table in int8."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Take rows."""
+        assert isinstance(self.stored, Int8Rows)
+        return self.stored.rows(inputs, torch.float32)
+
+
+_CLASSES: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Linear: QuantizedLinear,
+    PackedLinear: QuantizedPackedLinear,
+    nn.Embedding: QuantizedEmbedding,
+}
+
+
+def _class_for(layer: nn.Module) -> type[nn.Module] | None:
+    """Class of a layer when its weight is quantised; None where that is not possible."""
+    kind = type(layer)
+    if kind not in _CLASSES and is_transposed_linear(layer):
+        _CLASSES[kind] = type(
+            f"Quantized{kind.__name__}", (_Quantized, kind), {"rows_first": False}
+        )
+    if isinstance(layer, nn.Embedding) and not _is_plain_table(layer):
+        return None
+    return _CLASSES.get(kind)
+
+
+def _is_plain_table(layer: nn.Embedding) -> bool:
+    return layer.max_norm is None and not layer.sparse and not layer.scale_grad_by_freq
+
+
+def quantize_layers(module: nn.Module, kind: str, kept: set[str]) -> dict[str, list[nn.Module]]:
+    """Quantise weights of linear layers and tables of a module, in place.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Module. Its parameters are given up, not changed.
+    kind : {"nf4", "int8"}
+        How; tables, and weights that are tied to one, are "int8" always.
+    kept : set of str
+        Names of weights that stay as they are.
+
+    Returns
+    -------
+    layers : dict of str to list of torch.nn.Module
+        Layers with each quantised weight, by the first name of the weight.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to quantise.
+    """
+    found = {name: layers for name, layers in _candidates(module).items() if name not in kept}
+    for layers in found.values():
+        weight = layers[0]._parameters["weight"]
+        assert weight is not None
+        is_table = any(isinstance(layer, nn.Embedding) for layer in layers)
+        stored = (Int8Rows if is_table or kind == "int8" else NF4)(weight, _rows_first(layers[0]))
+        for layer in layers:
+            set_stored(layer, stored)
+    if not found:
+        raise ValueError(
+            f"quantization={kind!r} finds no linear layer to quantise in {type(module).__name__}. "
+            "Use quantization=None."
+        )
+    return found
+
+
+def _candidates(module: nn.Module) -> dict[str, list[nn.Module]]:
+    """Layers with each weight that can be quantised in all its places."""
+    first = {id(parameter): name for name, parameter in module.named_parameters()}
+    places: dict[str, list[nn.Module]] = {}
+    unable: set[str] = set()
+    inside = {
+        id(part) for m in module.modules() if isinstance(m, _READS_WEIGHTS) for part in m.modules()
+    }
+    for owner in module.modules():
+        able = _class_for(owner) is not None and id(owner) not in inside
+        for local, parameter in owner._parameters.items():
+            if parameter is None:
+                continue
+            name = first[id(parameter)]
+            places.setdefault(name, []).append(owner)
+            if not able or local != "weight":
+                unable.add(name)
+    return {
+        name: layers
+        for name, layers in places.items()
+        if name not in unable and len({_rows_first(layer) for layer in layers}) == 1
+    }
+
+
+def _rows_first(layer: nn.Module) -> bool:
+    return bool(getattr(_class_for(layer), "rows_first", True))
+
+
+def set_stored(layer: nn.Module, stored: StoredWeight) -> None:
+    """Put a quantised weight in the place of the weight of a layer."""
+    layer._parameters.pop("weight", None)
+    cls = _class_for(layer)
+    if cls is not None:
+        layer.__class__ = cls
+    layer._modules["stored"] = stored
+
+
+def stored_weight(layer: nn.Module) -> StoredWeight:
+    """Give the quantised weight of a layer."""
+    stored = layer._modules["stored"]
+    assert isinstance(stored, StoredWeight)
+    return stored
+
+
+def restore_layer(layer: nn.Module, weight: nn.Parameter) -> None:
+    """Make a quantised layer a plain one with this weight."""
+    layer.__class__ = type(layer).__mro__[2]
+    del layer._modules["stored"]
+    # The weight comes first, as in a layer that was never quantised.
+    layer._parameters = {"weight": weight, **layer._parameters}

@@ -1,0 +1,59 @@
+"""Adapters to files of PEFT's and back."""
+
+from pathlib import Path
+
+from sklearn_ext._optional import import_optional
+from sklearn_ext._validation import all_or_nothing
+from sklearn_ext.neural_network._adapter_fit import ADAPTATION
+from sklearn_ext.neural_network._adapter_state import check_same_base, fingerprint_of
+
+__all__ = ["load_adapter", "save_adapter"]
+
+
+def save_adapter(adapter, path):
+    """Write the changes of a fitted adapter; see `LoRAAdapter.save_adapter`."""
+    import_optional("safetensors", extra="lora", purpose="save_adapter")
+    from sklearn_ext._torch.adapter_files import write_adapter
+    from sklearn_ext._torch.adapter_state import changed_buffers
+    from sklearn_ext._torch.low_rank import LoRASettings
+
+    model, adaptation = adapter._fitted_estimator(), adapter._adaptation()
+    module, base = adaptation.module(model), adapter._frozen_base()
+    of_base = None if base is None else adaptation.module(adaptation.merged(base))
+    write_adapter(
+        module,
+        LoRASettings(**model._adaptation),
+        Path(path),
+        root=getattr(model, "_peft_root", ""),
+        buffers=changed_buffers(module, of_base),
+        notes=_notes(adapter, module.base if of_base is None else of_base),
+    )
+
+
+def _notes(adapter, base):
+    """Notes for the file; a base that is quantised and nowhere else has no fingerprint."""
+    notes = {"loss_curve": adapter.loss_curve_}
+    if adapter.quantization is None or adapter._frozen_base() is not None:
+        notes["fingerprint"] = fingerprint_of(base)
+    return notes
+
+
+def load_adapter(adapter, path):
+    """Make a new adapter of a frozen base fitted; see `LoRAAdapter.load_adapter`."""
+    import_optional("safetensors", extra="lora", purpose="load_adapter")
+    from sklearn_ext._torch.adapter_files import read_adapter, tensors_into
+
+    base, adaptation = adapter._frozen_base(), adapter._adaptation()
+    root = getattr(base, "_peft_root", "")
+    stored = read_adapter(Path(path), adaptation.module(adaptation.merged(base)), root=root)
+    if "fingerprint" in stored.notes:
+        check_same_base(stored.notes["fingerprint"], base, adaptation)
+    with all_or_nothing(adapter):
+        adapter.set_params(**stored.settings)
+        settings = {name: getattr(adapter, name) for name in ADAPTATION}
+        adapter.estimator_ = adaptation.adapted(base, settings, adapter._generator())
+        tensors_into(adaptation.module(adapter.estimator_), stored.tensors, root=root)
+        adapter._read(adaptation)
+        adapter.loss_curve_ = stored.notes.get("loss_curve", [])
+        adapter.n_iter_ = len(adapter.loss_curve_)
+    return adapter

@@ -1,0 +1,262 @@
+"""How an adapter comes to its adapted estimator: by fitting, from a stored state, or a new base."""
+
+import copy
+import sys
+
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+
+from sklearn_ext._optional import import_optional
+from sklearn_ext._validation import all_or_nothing, check_is_fitted
+from sklearn_ext.neural_network._adaptation import NetAdaptation
+from sklearn_ext.neural_network._adapter_state import (
+    MissingBase,
+    adapted_from,
+    adapter_state,
+    check_same_base,
+    missing_base,
+)
+from sklearn_ext.neural_network._base import BaseNet
+from sklearn_ext.neural_network._ffnn import FFNNRegressor
+from sklearn_ext.neural_network._forwarding import forwarded_callbacks
+
+__all__ = ["TRAINING", "AdapterFit"]
+
+# Parameters that decide what is adapted, and those of the training.
+ADAPTATION = (
+    "r",
+    "lora_alpha",
+    "lora_dropout",
+    "target_modules",
+    "use_rslora",
+    "use_dora",
+    "init_lora_weights",
+    "modules_to_save",
+    "bias",
+    "loraplus_lr_ratio",
+    "quantization",
+)
+TRAINING = (
+    "alpha",
+    "batch_size",
+    "early_stopping",
+    "learning_rate_init",
+    "max_iter",
+    "random_state",
+    "validation_fraction",
+    "verbose",
+)
+
+
+def _is_of_skorch(estimator):
+    """Tell whether an estimator is a skorch net; without skorch there is none."""
+    skorch = sys.modules.get("skorch")
+    return skorch is not None and isinstance(estimator, skorch.NeuralNet)
+
+
+class AdapterFit:
+    """Fitting, state and copies of an adapter.
+
+    A subclass has the parameters `estimator`, `store_base`, `warm_start`, and those above.
+    """
+
+    # The base
+
+    def _inner(self):
+        """Give the estimator that is adapted, without its frame."""
+        found = self.estimator
+        if found is None:
+            return FFNNRegressor(random_state=self.random_state)
+        if isinstance(found, FrozenEstimator):
+            found = found.estimator
+            # An adapter that is frozen is a base like any other: its changes are merged.
+            return found.estimator_ if isinstance(found, AdapterFit) else found
+        return found
+
+    def _adaptation(self):
+        """Give the way in which this kind of base is adapted."""
+        inner = self._inner()
+        if isinstance(inner, MissingBase):
+            raise inner.not_here()
+        if isinstance(inner, BaseNet):
+            return NetAdaptation()
+        if _is_of_skorch(inner):
+            from sklearn_ext.neural_network._skorch_adaptation import SkorchAdaptation
+
+            return SkorchAdaptation()
+        raise TypeError(
+            "estimator must be a net, such as FFNNRegressor, RNNClassifier or a skorch.NeuralNet, "
+            f"or a FrozenEstimator of one, got {type(inner).__name__}."
+        )
+
+    def _frozen_base(self):
+        """Give the fitted estimator to start from; None if it has to be fitted first."""
+        if not isinstance(self.estimator, FrozenEstimator):
+            return None
+        check_is_fitted(self.estimator)
+        return self._inner()
+
+    def _known_estimator(self):
+        """Give the adapted estimator, or what it will be made of."""
+        return getattr(self, "estimator_", None) or self._inner()
+
+    def _fitted_estimator(self):
+        """Give the adapted estimator."""
+        if isinstance(self.estimator, MissingBase):
+            raise self.estimator.not_here()
+        check_is_fitted(self)
+        return self.estimator_
+
+    # Fitting
+
+    def _fit_data(self, data, *, partial=False, classes=None):
+        """Fit to ``(X, y, sample_weight, validation_set)``, or change nothing."""
+        for module in ("torch", "skorch"):
+            import_optional(module, extra="torch", purpose=type(self).__name__)
+        X, y = data[:2]
+        context = self._init_callback_context(max_subtasks=2)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        with all_or_nothing(self):
+            self._fit_checked(context, data, partial, classes)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        return self
+
+    def _fit_checked(self, context, data, partial, classes):
+        """Adapt what was adapted already, the frozen base, or a new one."""
+        if self.init_lora_weights is False:
+            raise ValueError(
+                "init_lora_weights=False would start away from the base. Use True, 'gaussian' or "
+                "'pissa'."
+            )
+        if self.init_lora_weights == "loftq" and self.quantization is None:
+            raise ValueError("init_lora_weights='loftq' needs quantization='nf4' or 'int8'.")
+        adaptation = self._adaptation()
+        if (partial or self.warm_start) and hasattr(self, "estimator_"):
+            adapted = self.estimator_
+        else:
+            base = self._frozen_base() or self._new_base(adaptation, context, data, classes)
+            adapted = adaptation.adapted(base, self._settings(), self._generator())
+        plan = {name: getattr(self, name) for name in TRAINING}
+        model, done = adaptation.ready(adapted, plan)
+        self._run(context, "adaptation", model, lambda: adaptation.fit(model, data, partial), data)
+        done()
+        self.estimator_ = model
+        self._read(adaptation)
+
+    def _new_base(self, adaptation, context, data, classes):
+        """Clone the estimator and fit it; without a seed of its own it has that of the adapter."""
+        if not self.store_base:
+            raise ValueError(
+                "store_base=False needs a base that is there without the adapter. Fit the base "
+                "first and use LoRAAdapter.from_fitted."
+            )
+        base = clone(self._inner())
+        adaptation.seed(base, self.random_state)
+        self._run(context, "base", base, lambda: adaptation.fit_new(base, data, classes), data)
+        return base
+
+    def _run(self, context, task_name, model, fit, data):
+        """Fit an estimator as a task of its own, whose steps the callbacks hear of."""
+        X, y = data[:2]
+        task = context.subcontext(task_name=task_name)
+        task.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        forwarded = forwarded_callbacks(self, model, self._copy_with)
+        with task.propagate_callback_context(model), forwarded:
+            fit()
+        task.call_on_fit_task_end(estimator=self, X=X, y=y)
+
+    def _settings(self):
+        """Fields of `LoRASettings`, as plain values that the fitted estimator can keep."""
+        settings = {name: getattr(self, name) for name in ADAPTATION}
+        for name in ("target_modules", "modules_to_save"):
+            if settings[name] is not None and not isinstance(settings[name], str):
+                settings[name] = [str(value) for value in settings[name]]
+        return settings
+
+    def _generator(self):
+        from sklearn_ext._torch.random import make_generator
+
+        return make_generator(self.random_state)
+
+    def _read(self, adaptation):
+        """Set the attributes that tell of the adapted estimator."""
+        model = self.estimator_
+        module = adaptation.module(model)
+        self.n_trainable_params_ = sum(p.numel() for p in module.parameters())
+        n_frozen = sum(kept.shape.numel() for kept in module.frozen_weights().values())
+        self.trainable_fraction_ = self.n_trainable_params_ / (self.n_trainable_params_ + n_frozen)
+        self.loss_curve_ = adaptation.losses(model)
+        self.n_iter_ = len(self.loss_curve_)
+        for name in ("classes_", "n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
+            if hasattr(model, name):
+                setattr(self, name, getattr(model, name))
+        if hasattr(self, "_sklearn_output_config"):
+            model.set_output(**self._sklearn_output_config)
+
+    # State and copies
+
+    def _state(self, store_base):
+        """Give the state; that of a frozen base, where it is there, holds its weights once."""
+        state = super().__getstate__().copy()
+        base = self._frozen_base() if "estimator_" in state else None
+        if base is None:
+            return state
+        adaptation = self._adaptation()
+        of_adapter = adapter_state(adaptation, self.estimator_, base)
+        if of_adapter is None and not store_base:
+            raise ValueError(
+                "The frozen base is not any more what this adapter was fitted on, so "
+                "store_base=False would lose it. Set store_base=True, or fit again."
+            )
+        if of_adapter is not None:
+            del state["estimator_"]
+            state["_of_adapter"] = {**of_adapter, "settings": self.estimator_._adaptation}
+            if not store_base:
+                state["estimator"] = missing_base(adaptation, base)
+        return state
+
+    def __getstate__(self):
+        return self._state(self.store_base)
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "_of_adapter" in vars(self) and not isinstance(self.estimator, MissingBase):
+            self._rebuild()
+
+    def _rebuild(self):
+        """Make the adapted estimator of the base and the stored state."""
+        state = vars(self).pop("_of_adapter")
+        base, adaptation = self._frozen_base(), self._adaptation()
+        self.estimator_ = adapted_from(adaptation, base, state["settings"], state)
+
+    def _attach(self, base):
+        """Put a base in the place of the one that was not stored."""
+        check_is_fitted(base)
+        missing = self.estimator
+        if not isinstance(missing, MissingBase):
+            raise ValueError("attach_base is for an adapter that was stored without its base.")
+        with all_or_nothing(self):
+            self.estimator = FrozenEstimator(base)
+            check_same_base(missing.fingerprint, self._inner(), self._adaptation())
+            self._rebuild()
+        return self
+
+    def __copy__(self):
+        return self._copy_with(None)
+
+    def _copy_with(self, model):
+        """Copy the adapter, around another adapted estimator where one is given."""
+        copied = type(self).__new__(type(self))
+        vars(copied).update(vars(self))
+        if model is not None:
+            copied.estimator_ = model
+        return copied
+
+    def __deepcopy__(self, memo):
+        if isinstance(self.estimator, FrozenEstimator):
+            memo[id(self.estimator)] = self.estimator  # it is never changed
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        copied.__setstate__(copy.deepcopy(self._state(store_base=True), memo))
+        return copied

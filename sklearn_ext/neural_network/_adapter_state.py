@@ -1,0 +1,110 @@
+"""The state of a fitted adapter without its base, and the place of a base that was not stored."""
+
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import get_tags
+
+__all__ = [
+    "MissingBase",
+    "adapted_from",
+    "adapter_state",
+    "check_same_base",
+    "fingerprint_of",
+    "missing_base",
+]
+
+
+class MissingBase(BaseEstimator):
+    """Stands for the base of an adapter that was stored without it.
+
+    Parameters
+    ----------
+    class_name : str
+        Class of the base.
+    fingerprint : str
+        SHA-256 of its weights.
+    tags : sklearn.utils.Tags
+        Tags of the base.
+    """
+
+    def __init__(self, class_name, fingerprint, tags):
+        self.class_name, self.fingerprint, self.tags = class_name, fingerprint, tags
+
+    def not_here(self):
+        """Make the error of everything that needs the base."""
+        return NotFittedError(
+            f"This adapter was stored without its base (store_base=False), a {self.class_name} "
+            f"with fingerprint {self.fingerprint[:12]}. Give it back with attach_base(base)."
+        )
+
+    def fit(self, X, y=None):
+        """Raise the error."""
+        raise self.not_here()
+
+    def __sklearn_clone__(self):
+        return self
+
+    def __sklearn_tags__(self):
+        return self.tags
+
+
+def adapter_state(adaptation, adapted, base):
+    """Collect what an adapted estimator has that its base has not, as plain values.
+
+    Parameters
+    ----------
+    adaptation : NetAdaptation
+        How this kind of estimator is adapted.
+    adapted : estimator
+        Adapted estimator.
+    base : estimator
+        What it was made of.
+
+    Returns
+    -------
+    state : dict or None
+        None if `adapted` cannot be made of `base`, whose weights are others by now.
+    """
+    from sklearn_ext._torch.adapter_state import adapter_arrays, base_is
+
+    module, of_base = adaptation.module(adapted), adaptation.module(adaptation.merged(base))
+    if not base_is(module, of_base):
+        return None
+    return {
+        "arrays": adapter_arrays(module, of_base),
+        "attributes": adaptation.attributes(adapted, base),
+    }
+
+
+def adapted_from(adaptation, base, settings, state):
+    """Make the adapted estimator of its base and what :func:`adapter_state` collected."""
+    from sklearn_ext._torch.adapter_state import load_adapter_arrays
+    from sklearn_ext._torch.random import make_generator
+
+    adapted = adaptation.adapted(base, settings, make_generator(0))
+    load_adapter_arrays(adaptation.module(adapted), state["arrays"])
+    adaptation.restore(adapted, state["attributes"])
+    return adapted
+
+
+def missing_base(adaptation, base):
+    """Make what stands for a base that is not stored."""
+    module = adaptation.module(adaptation.merged(base))
+    return MissingBase(type(base).__name__, fingerprint_of(module), get_tags(base))
+
+
+def fingerprint_of(module):
+    """Compute the fingerprint of a module, see :mod:`sklearn_ext._torch.adapter_state`."""
+    from sklearn_ext._torch.adapter_state import fingerprint
+
+    return fingerprint(module)
+
+
+def check_same_base(expected, base, adaptation):
+    """Raise an error if `base` is not the one whose fingerprint is `expected`."""
+    found = fingerprint_of(adaptation.module(adaptation.merged(base)))
+    if found != expected:
+        raise ValueError(
+            "This is not the base that the adapter was fitted on: its fingerprint is "
+            f"{found[:12]}, not {expected[:12]}. Give an estimator with the same weights."
+        )

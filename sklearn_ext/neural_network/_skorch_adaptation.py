@@ -1,0 +1,217 @@
+"""Low-rank adaptation of a net that a user built with skorch: its own loss, data and loop stay."""
+
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+from skorch.classifier import NeuralNetClassifier
+from skorch.helper import predefined_split
+from skorch.history import History
+
+from sklearn_ext._torch.dropout import dropout_from
+from sklearn_ext._torch.lora import LoRAModule
+from sklearn_ext._torch.low_rank import LoRASettings
+from sklearn_ext._torch.random import make_generator
+
+__all__ = ["SkorchAdaptation"]
+
+
+class SkorchAdaptation:
+    """How a :class:`skorch.NeuralNet` is adapted; see :class:`NetAdaptation` for the methods."""
+
+    @staticmethod
+    def module(net):
+        """Give the module of a fitted net, adapted or not."""
+        if list(net._modules) != ["module"]:
+            raise ValueError(
+                f"A skorch net with the modules {list(net._modules)} cannot be adapted: only one "
+                "that is called 'module' is. Put the others into it."
+            )
+        return net.module_
+
+    def adapted(self, base, settings, generator):
+        """Copy a fitted net around an adapted module, with a history of its own."""
+        base = self.merged(base)
+        module = LoRAModule(self.module(base), LoRASettings(**settings), generator)
+        net = _copy_with(base, module)
+        vars(net)["_adaptation"] = settings
+        if isinstance(base, NeuralNetClassifier) and not base.classes:
+            vars(net)["classes"] = list(base.classes_)  # or the next y decides
+        return net
+
+    def merged(self, net):
+        """Copy an adapted net around a plain module; one that is not adapted is returned."""
+        if getattr(net, "_adaptation", None) is None:
+            return net
+        merged = _copy_with(net, self.module(net).merged_copy().train(net.module_.training))
+        del vars(merged)["_adaptation"]
+        return merged
+
+    def ready(self, adapted, plan):
+        """Copy an adapted net for its training; see :class:`NetAdaptation`."""
+        _check_plan(plan)
+        net = object.__new__(type(adapted))
+        vars(net).update(vars(adapted))
+        before = dict(vars(net))
+        changes = _changes(net, plan)
+        vars(net).update(changes)
+        vars(net)["_seed"] = plan["random_state"]
+
+        def done():
+            for name in ("_seed", *changes):
+                if name in before:
+                    vars(net)[name] = before[name]
+                else:
+                    vars(net).pop(name, None)
+
+        return net, done
+
+    @staticmethod
+    def fit(net, data, partial):
+        """Fit a net to ``(X, y, None, validation_set)``, or go once through it."""
+        X, y, sample_weight, validation_set = data
+        if sample_weight is not None:
+            raise TypeError(
+                "A skorch net knows no sample_weight. Repeat rows, or weigh them in its criterion."
+            )
+        if getattr(net, "_adaptation", None) is None:
+            net.fit(X, y)
+            return
+        epochs = 1 if partial else net.max_epochs
+        if not partial or not net.history:
+            _start(net)
+        with _reproducible(net), _validated(net, validation_set):
+            net.notify("on_train_begin", X=X, y=y)
+            with suppress(KeyboardInterrupt):  # by which skorch's callbacks end a run
+                net.fit_loop(X, y, epochs=epochs)
+            net.notify("on_train_end", X=X, y=y)
+
+    def fit_new(self, base, data, classes):
+        """Fit a base; `classes` are those that it will know."""
+        if classes is not None and isinstance(base, NeuralNetClassifier):
+            base.set_params(classes=list(np.unique(classes)))
+        self.fit(base, data, False)
+
+    @staticmethod
+    def seed(net, random_state):
+        """Do nothing: a net has no seed."""
+
+    @staticmethod
+    def attributes(adapted, base):
+        """Give what an adapted net has learned besides its module."""
+        return {"history_": adapted.history.to_list()}
+
+    @staticmethod
+    def restore(adapted, attributes):
+        """Give a new adapted net its history."""
+        vars(adapted)["history_"] = History(attributes["history_"])
+
+    @staticmethod
+    def losses(adapted):
+        """Give the training losses of the last run."""
+        return [float(row["train_loss"]) for row in adapted.history if "train_loss" in row]
+
+
+def _copy_with(net, module):
+    """Copy a fitted net around another module; callbacks, criterion and history are its own."""
+    copied = object.__new__(type(net))
+    vars(copied).update(vars(net))
+    own = {"module_": module, "history_": History()}
+    for name in ("callbacks", "criterion_"):
+        own[name] = deepcopy(getattr(net, name))
+    vars(copied).update(own)
+    copied.initialize_callbacks()
+    copied.initialize_optimizer()
+    return copied
+
+
+def _check_plan(plan):
+    """Raise an error for what only nets of this library can do."""
+    for name in ("early_stopping", "validation_fraction"):
+        if plan[name] != "auto":
+            raise ValueError(
+                f"{name}={plan[name]!r} is not for a skorch net: it has its own train_split, and "
+                "skorch's EarlyStopping among its callbacks. Leave it at 'auto'."
+            )
+
+
+def _changes(net, plan):
+    """Parameters of the net that stand for those of the adapter."""
+    changes = {"lr": plan["learning_rate_init"], "verbose": int(plan["verbose"])}
+    changes["optimizer__lr"] = plan["learning_rate_init"]
+    if plan["max_iter"] != "auto":
+        changes["max_epochs"] = plan["max_iter"]
+    if plan["batch_size"] != "auto":
+        changes["batch_size"] = plan["batch_size"]
+    if plan["alpha"]:
+        changes["optimizer__weight_decay"] = plan["alpha"]
+    ratio = net._adaptation["loraplus_lr_ratio"]
+    # Groups of the user's have names of the base's parameters.
+    changes["optimizer__param_groups"] = (
+        [] if ratio is None else [("*.weight_B", {"lr": ratio * plan["learning_rate_init"]})]
+    )
+    return changes
+
+
+def _start(net):
+    """Forget the last run; watch the gradients of the first step."""
+    vars(net)["history_"] = History()
+    net.initialize_callbacks()
+    net.callbacks_.append(("reached", _Reached()))
+    net.initialize_optimizer()
+
+
+@contextmanager
+def _reproducible(net):
+    """Let order, dropout and validation rows come from the seed of the adapter."""
+    generator = make_generator(net._seed)
+    drawn = int(torch.randint(2**31, (), generator=generator))
+    own = "iterator_train__generator"
+    chosen = own not in vars(net) and issubclass(net.iterator_train, torch.utils.data.DataLoader)
+    if chosen:
+        vars(net)[own] = generator
+    try:
+        # The module may hold torch's own dropout, which draws from the global generator.
+        with torch.random.fork_rng(), dropout_from(generator, net.module_, shared_by_rows=False):
+            torch.manual_seed(drawn)
+            yield
+    finally:
+        if chosen:
+            del vars(net)[own]
+
+
+@contextmanager
+def _validated(net, validation_set):
+    """Let the net watch the rows that the user gives."""
+    if validation_set is None:
+        yield
+        return
+    if not isinstance(validation_set, tuple) or len(validation_set) != 2:
+        raise ValueError("validation_set of a skorch net must be a tuple (X, y).")
+    before = net.train_split
+    vars(net)["train_split"] = predefined_split(net.get_dataset(*validation_set))
+    try:
+        yield
+    finally:
+        vars(net)["train_split"] = before
+
+
+class _Reached(Callback):
+    """Raise an error if no gradient reaches a trained parameter in the first step."""
+
+    def __init__(self):
+        self.looks = True
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        """Look at the gradients."""
+        if not self.looks:
+            return
+        self.looks = False
+        missing = [n for n, p in net.module_.named_parameters() if p.grad is None]
+        if missing:
+            raise ValueError(
+                f"No gradient reaches {', '.join(missing).replace('/', '.')}: the loss does not "
+                "depend on it. Leave it out of target_modules."
+            )

@@ -1,0 +1,214 @@
+"""Files of adapters: what is written here PEFT computes the same with, and the reverse."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from sklearn_ext._torch.adapter_files import read_adapter, tensors_into, write_adapter  # noqa: E402
+from sklearn_ext._torch.lora import LoRAModule  # noqa: E402
+from sklearn_ext._torch.low_rank import LoRASettings  # noqa: E402
+from sklearn_ext._torch.random import make_generator  # noqa: E402
+
+nn = torch.nn
+
+
+class Layers(nn.Module):
+    """A layer of each kind that PEFT knows."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(11, 6)
+        self.narrow = nn.Conv1d(6, 5, 3)
+        self.wide = nn.Conv2d(1, 4, (3, 2))
+        self.middle = nn.Linear(4, 7)
+        self.output = nn.Linear(7, 3)
+
+    def forward(self, tokens):
+        values = self.narrow(self.table(tokens).mT).unsqueeze(1)
+        return self.output(self.middle(self.wide(values).mean((2, 3))).tanh())
+
+
+def make_base():
+    torch.manual_seed(0)
+    return Layers().eval()
+
+
+def bert():
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=30,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=20,
+        max_position_embeddings=12,
+        num_labels=3,
+        initializer_range=0.3,  # or attention would not feel its weights
+    )
+    return transformers.BertForSequenceClassification(config).eval()
+
+
+def gpt():
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(
+        vocab_size=30, n_positions=12, n_embd=16, n_layer=2, n_head=2, n_inner=20
+    )
+    return transformers.GPT2LMHeadModel(config).eval()
+
+
+TOKENS = torch.from_numpy(np.random.default_rng(0).integers(0, 11, size=(4, 9)))
+
+
+def outputs(module):
+    with torch.no_grad():
+        found = module(TOKENS)
+    return getattr(found, "logits", found)
+
+
+def disturbed(module, seed=0):
+    """Give every trained parameter another value, as training does."""
+    generator = make_generator(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.requires_grad:
+                parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return module
+
+
+CASES = {
+    "every layer": (make_base, {"target_modules": ["table", "narrow", "wide", "middle", "output"]}),
+    "bert": (bert, {"target_modules": ["query", "value"], "modules_to_save": ["classifier"]}),
+    "gpt": (gpt, {"target_modules": ["c_attn", "c_fc", "attn.c_proj"]}),
+    "dora": (bert, {"target_modules": ["query", "dense"], "use_dora": True}),
+    "scaled": (bert, {"target_modules": ["query"], "use_rslora": True}),
+    "biases": (bert, {"target_modules": ["query"], "bias": "lora_only"}),
+    "pissa": (bert, {"target_modules": ["query"], "init_lora_weights": "pissa"}),
+    "scaled pissa": (
+        bert,
+        {"target_modules": ["query"], "init_lora_weights": "pissa", "use_rslora": True},
+    ),
+}
+every_case = pytest.mark.parametrize("case", CASES)
+
+
+def make(case):
+    build, fields = CASES[case]
+    base, settings = build(), LoRASettings(r=2, lora_alpha=6, **fields)
+    return base, settings, disturbed(LoRAModule(base, settings, make_generator(0)).eval())
+
+
+def read(directory, base):
+    stored = read_adapter(directory, base)
+    module = LoRAModule(base, LoRASettings(**stored.settings), make_generator(1)).eval()
+    tensors_into(module, stored.tensors)
+    return module
+
+
+@every_case
+@pytest.mark.filterwarnings("ignore")  # PEFT and transformers warn of their own ways
+def test_peft_computes_the_same_with_what_is_written_here(case, tmp_path):
+    peft = pytest.importorskip("peft")
+    base, settings, module = make(case)
+    expected = outputs(module)
+    write_adapter(module, settings, tmp_path, buffers={}, notes={})
+    loaded = peft.PeftModel.from_pretrained(copy.deepcopy(base), tmp_path).eval()
+    assert (outputs(base) - expected).abs().max() > 1e-3
+    torch.testing.assert_close(outputs(loaded), expected, rtol=1e-5, atol=1e-6)
+
+
+@every_case
+@pytest.mark.filterwarnings("ignore")
+def test_what_peft_writes_is_read_here(case, tmp_path):
+    peft = pytest.importorskip("peft")
+    if "pissa" in case:
+        case = "scaled"  # PEFT changes the base for it
+    build, fields = CASES[case]
+    base = build()
+    config = peft.LoraConfig(r=2, lora_alpha=6, **fields)
+    theirs = disturbed(peft.get_peft_model(copy.deepcopy(base), config).eval(), seed=3)
+    theirs.save_pretrained(tmp_path)
+    module = read(tmp_path, base)
+    torch.testing.assert_close(outputs(module), outputs(theirs), rtol=1e-5, atol=1e-6)
+
+
+@every_case
+def test_what_is_written_here_is_read_here(case, tmp_path):
+    base, settings, module = make(case)
+    write_adapter(module, settings, tmp_path / "new" / "one", buffers={}, notes={"first": 1})
+    again = read(tmp_path / "new" / "one", base)
+    torch.testing.assert_close(outputs(again), outputs(module), rtol=1e-5, atol=1e-6)
+    assert read_adapter(tmp_path / "new" / "one", base).notes == {"first": 1}
+
+
+class Cells(nn.Module):
+    """Weights that PEFT refuses."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(11, 6)
+        self.cell = nn.GRU(6, 5, batch_first=True)
+        self.attention = nn.MultiheadAttention(5, 1, batch_first=True)
+        self.output = nn.Linear(5, 2)
+
+    def forward(self, tokens):
+        states, _ = self.cell(self.table(tokens))
+        return self.output(self.attention(states, states, states)[0].mean(1))
+
+
+@pytest.mark.parametrize("root", ["", "inner"])
+def test_weights_that_peft_has_no_name_for(root, tmp_path):
+    torch.manual_seed(0)
+    base = Cells().eval()
+    if root:
+        base = nn.ModuleDict({"inner": base})
+        base.forward = base["inner"].forward
+    settings = LoRASettings(r=2)
+    module = disturbed(LoRAModule(base, settings, make_generator(0)).eval())
+    write_adapter(module, settings, tmp_path, root=root, buffers={}, notes={})
+    stored = read_adapter(tmp_path, base, root=root)
+    assert "cell.weight_hh_l0.lora_A.weight" in stored.tensors
+    again = LoRAModule(base, LoRASettings(**stored.settings), make_generator(1)).eval()
+    tensors_into(again, stored.tensors, root=root)
+    for name, weight in module.weights().items():
+        assert torch.equal(weight, again.weights()[name]), name
+
+
+def test_files_that_cannot_be_read_say_why(tmp_path):
+    base, settings, module = make("every layer")
+    write_adapter(module, settings, tmp_path, buffers={}, notes={})
+    other = nn.Sequential(nn.Linear(4, 7))
+    with pytest.raises(ValueError, match=r"change of '.*', which is not in the base"):
+        read_adapter(tmp_path, other)
+    larger = make_base()
+    larger.output = nn.Linear(7, 9)
+    with pytest.raises(ValueError, match=r"output.weight has the shape \(3, 2\).*\(9, 2\)"):
+        read(tmp_path, larger)
+    path = tmp_path / "adapter_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "rank_pattern": {"output": 3}}))
+    with pytest.raises(ValueError, match="rank_pattern="):
+        read_adapter(tmp_path, base)
+    path.write_text(json.dumps({**config, "peft_type": "IA3"}))
+    with pytest.raises(ValueError, match="peft_type must be 'LORA'"):
+        read_adapter(tmp_path, base)
+
+
+def test_conv1d_of_transformers_is_linear():
+    base = gpt()
+    module = LoRAModule(base, LoRASettings(r=2), make_generator(0))
+    names = [name for name in module.low_rank if "c_attn" in name]
+    assert names == [f"transformer/h/{i}/attn/c_attn/weight" for i in range(2)]
+    disturbed(module)
+    module.train()
+    for layer in module.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
+    trained = module(TOKENS).logits
+    torch.testing.assert_close(trained.detach(), outputs(module.eval()), rtol=1e-4, atol=1e-5)

@@ -1,0 +1,219 @@
+"""The adapter around nets that users built with skorch."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils import get_tags
+
+torch = pytest.importorskip("torch")
+skorch = pytest.importorskip("skorch")
+
+from skorch.callbacks import EarlyStopping  # noqa: E402
+
+from sklearn_ext import LoRAAdapter  # noqa: E402
+
+
+class Classifier(torch.nn.Module):
+    def __init__(self, n_hidden=12, dropout=0.0):
+        super().__init__()
+        self.hidden = torch.nn.Linear(4, n_hidden)
+        self.dropout = torch.nn.Dropout(dropout)
+        self.norm = torch.nn.BatchNorm1d(n_hidden)
+        self.output = torch.nn.Linear(n_hidden, 2)
+        self.unused = torch.nn.Linear(3, 3)
+
+    def forward(self, X):
+        return self.output(self.dropout(torch.relu(self.norm(self.hidden(X)))))
+
+
+class Regressor(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = torch.nn.LSTM(4, 6, batch_first=True)
+        self.output = torch.nn.Linear(6, 1)
+
+    def forward(self, X):
+        return self.output(self.cell(X)[0][:, -1])
+
+
+def make_data(kind, seed=0):
+    rng = np.random.default_rng(seed)
+    shape = (96, 4) if kind == "labels" else (96, 5, 4)
+    X = rng.normal(size=shape).astype(np.float32)
+    first = X[..., 0] if kind == "labels" else X[:, -1, 0]
+    sign = 1 if seed == 0 else -1
+    if kind == "labels":
+        return X, (sign * first > 0).astype(np.int64)
+    return X, (sign * first)[:, None]
+
+
+def make_net(kind, **params):
+    torch.manual_seed(0)
+    adam = {"optimizer": torch.optim.Adam, "lr": 0.01, "verbose": 0, "max_epochs": 4, **params}
+    if kind == "labels":
+        loss = {"criterion": torch.nn.CrossEntropyLoss}
+        return skorch.NeuralNetClassifier(Classifier, **loss, **adam)
+    return skorch.NeuralNetRegressor(Regressor, **adam)
+
+
+every_kind = pytest.mark.parametrize("kind", ["labels", "numbers"])
+
+
+def used(kind):
+    names = {"labels": ["hidden", "output"], "numbers": ["cell", "output"]}[kind]
+    return {"target_modules": names, "random_state": 0, "r": 2, "learning_rate_init": 0.02}
+
+
+def weights(net):
+    return [value.clone() for value in net.module_.state_dict().values()]
+
+
+@every_kind
+def test_a_fitted_net_is_adapted_and_not_changed(kind):
+    base = make_net(kind).fit(*make_data(kind))
+    before, seen = weights(base), len(base.history)
+    X, y = make_data(kind, seed=1)
+    adapter = LoRAAdapter.from_fitted(base, max_iter=15, **used(kind)).fit(X, y)
+    for old, new in zip(before, weights(base), strict=True):
+        assert torch.equal(old, new)
+    assert len(base.history) == seen
+    assert adapter.score(X, y) > base.score(X, y) + 0.2
+    assert adapter.n_iter_ == len(adapter.loss_curve_) == 15
+    assert type(adapter.estimator_) is type(base)
+    assert 0 < adapter.trainable_fraction_ < 1
+    again = LoRAAdapter.from_fitted(base, max_iter=15, **used(kind)).fit(X, y)
+    assert_array_equal(again.predict(X), adapter.predict(X))
+    assert_array_equal(clone(adapter).fit(X, y).predict(X), adapter.predict(X))
+
+
+@every_kind
+def test_merged_net_is_plain(kind):
+    base = make_net(kind).fit(*make_data(kind))
+    X, y = make_data(kind, seed=1)
+    adapter = LoRAAdapter.from_fitted(base, **used(kind)).fit(X, y)
+    merged = adapter.merge()
+    assert type(merged.module_) is type(base.module_)
+    name = "predict_proba" if kind == "labels" else "predict"
+    assert_allclose(getattr(merged, name)(X), getattr(adapter, name)(X), rtol=1e-4, atol=1e-6)
+    merged.partial_fit(X, y)  # it can be trained whole
+    assert_allclose(getattr(adapter.merge(), name)(X), getattr(adapter, name)(X), rtol=1e-4)
+
+
+@every_kind
+@pytest.mark.parametrize("store_base", [True, False])
+def test_round_trips(kind, store_base):
+    base = make_net(kind).fit(*make_data(kind))
+    X, y = make_data(kind, seed=1)
+    adapter = LoRAAdapter.from_fitted(base, store_base=store_base, **used(kind)).fit(X, y)
+    restored = pickle.loads(pickle.dumps(adapter))
+    if not store_base:
+        restored.attach_base(base)
+    assert_array_equal(restored.predict(X), adapter.predict(X))
+    assert_array_equal(copy.deepcopy(adapter).predict(X), adapter.predict(X))
+    assert restored.estimator_.history == adapter.estimator_.history
+
+
+@every_kind
+def test_an_unfitted_net_is_fitted_first(kind):
+    net = make_net(kind)
+    X, y = make_data(kind)
+    adapter = LoRAAdapter(net, max_iter=2, **used(kind)).fit(X, y)
+    assert not net.initialized_
+    assert adapter.score(X, y) > 0.1
+    restored = pickle.loads(pickle.dumps(adapter))
+    assert_array_equal(restored.predict(X), adapter.predict(X))
+
+
+def test_classes_are_those_of_the_base():
+    X, y = make_data("labels")
+    base = make_net("labels", train_split=None).fit(X, y)
+    adapter = LoRAAdapter.from_fitted(base, max_iter=1, **used("labels"))
+    adapter.fit(X[y == 1], y[y == 1])
+    assert adapter.classes_.tolist() == [0, 1]
+    assert get_tags(adapter).estimator_type == "classifier"
+
+
+def test_the_plan_reaches_the_net():
+    base = make_net("labels", iterator_train__shuffle=True, module__dropout=0.3)
+    base.fit(*make_data("labels"))
+    X, y = make_data("labels", seed=1)
+    plain = LoRAAdapter.from_fitted(base, max_iter=2, **used("labels")).fit(X, y)
+    for setting in (
+        {"max_iter": 3},
+        {"batch_size": 16},
+        {"alpha": 0.5},
+        {"learning_rate_init": 0.1},
+        {"loraplus_lr_ratio": 8.0},
+        {"random_state": 1},
+        {"lora_dropout": 0.5},
+    ):
+        params = {"max_iter": 2, **used("labels"), **setting}
+        changed = LoRAAdapter.from_fitted(base, **params).fit(X, y)
+        assert np.any(changed.predict_proba(X) != plain.predict_proba(X)), setting
+        assert changed.estimator_.get_params()["lr"] == base.lr
+    state = torch.random.get_rng_state()
+    again = LoRAAdapter.from_fitted(base, max_iter=2, **used("labels")).fit(X, y)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert_array_equal(again.predict_proba(X), plain.predict_proba(X))
+
+
+def test_a_validation_set_is_watched_by_the_callbacks_of_the_net():
+    base = make_net("numbers", callbacks=[EarlyStopping(patience=2)])
+    base.fit(*make_data("numbers"))
+    X, y = make_data("numbers", seed=1)
+    adapter = LoRAAdapter.from_fitted(base, max_iter=40, **used("numbers"))
+    adapter.fit(X, y, validation_set=(X, -y))
+    assert adapter.n_iter_ < 40
+    assert "valid_loss" in adapter.estimator_.history[-1]
+    assert adapter.estimator_.train_split is base.train_split
+
+
+def test_partial_fit_and_warm_start_go_on():
+    base = make_net("labels").fit(*make_data("labels"))
+    X, y = make_data("labels", seed=1)
+    adapter = LoRAAdapter.from_fitted(base, **used("labels"))
+    losses = [adapter.partial_fit(X, y).loss_curve_[-1] for _ in range(6)]
+    assert losses[-1] < losses[0]
+    assert adapter.n_iter_ == 6
+    warm = LoRAAdapter.from_fitted(base, warm_start=True, max_iter=3, **used("labels"))
+    first = warm.fit(X, y).loss_curve_[-1]
+    assert warm.fit(X, y).loss_curve_[-1] < first
+
+
+def test_grid_search():
+    base = make_net("labels").fit(*make_data("labels"))
+    adapter = LoRAAdapter(FrozenEstimator(base), max_iter=2, **used("labels"))
+    search = GridSearchCV(adapter, {"r": [1, 2]}, cv=2, error_score="raise")
+    assert search.fit(*make_data("labels", seed=1)).best_estimator_.estimator.estimator is base
+
+
+class TwoModules(skorch.NeuralNet):
+    def initialize_module(self):
+        super().initialize_module()
+        self.second_ = torch.nn.Linear(2, 2)
+        return self
+
+
+def test_errors_say_what_to_do():
+    base = make_net("labels").fit(*make_data("labels"))
+    X, y = make_data("labels", seed=1)
+    adapter = LoRAAdapter.from_fitted(base, random_state=0)
+    with pytest.raises(ValueError, match=r"No gradient reaches .*unused.*target_modules"):
+        adapter.fit(X, y)
+    assert not hasattr(adapter, "estimator_")
+    adapter.set_params(**used("labels"))
+    with pytest.raises(TypeError, match="sample_weight"):
+        adapter.fit(X, y, sample_weight=np.ones(len(y)))
+    with pytest.raises(ValueError, match="early_stopping=True is not for a skorch net"):
+        clone(adapter).set_params(early_stopping=True).fit(X, y)
+    with pytest.raises(ValueError, match="'query' in target_modules"):
+        clone(adapter).set_params(target_modules=["query"]).fit(X, y)
+    two = TwoModules(Classifier, torch.nn.CrossEntropyLoss, verbose=0).initialize()
+    with pytest.raises(ValueError, match=r"modules \['module', 'second'\] cannot be adapted"):
+        LoRAAdapter.from_fitted(two).fit(X, y)

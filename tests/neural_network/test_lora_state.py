@@ -1,0 +1,317 @@
+"""Copies, pickles and memory of an adapter: the base is there once, or not at all."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.callback import ScoringMonitor
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+
+pytest.importorskip("torch")
+pytest.importorskip("skorch")
+
+from sklearn_ext import FFNNClassifier, FFNNRegressor, LoRAAdapter, RNNClassifier
+from sklearn_ext._torch.adapter_state import fingerprint
+
+SHORT = {"max_iter": 3, "random_state": 0}
+SMALL = {"hidden_layer_sizes": (32,), "n_members": 2, **SHORT}
+
+
+def make_data(seed=0, n_rows=150):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, 4))
+    return X, np.sin(X[:, 0]) + X[:, 1] + seed
+
+
+@pytest.fixture
+def base():
+    return FFNNRegressor(**SMALL).fit(*make_data())
+
+
+def trained_bytes(adapter):
+    parameters = adapter.estimator_.net_.module_.parameters()
+    return sum(p.numel() * p.element_size() for p in parameters)
+
+
+# Copies
+
+
+def test_clone_and_deepcopy_copy_nothing_of_the_base(base):
+    adapter = LoRAAdapter.from_fitted(base, **SHORT).fit(*make_data(1))
+    shared = adapter.estimator
+    for copied in (clone(adapter), copy.deepcopy(adapter), copy.copy(adapter)):
+        assert copied.estimator is shared
+    deep = copy.deepcopy(adapter)
+    own = {p.data_ptr() for p in deep.estimator_.net_.module_.parameters()}
+    assert not own & {p.data_ptr() for p in adapter.estimator_.net_.module_.parameters()}
+    frozen = deep.estimator_.net_.module_.base.parameters()
+    assert [p.data_ptr() for p in frozen] == [p.data_ptr() for p in base.net_.module_.parameters()]
+    of_base = copy.deepcopy(base)  # asked for explicitly
+    assert not {p.data_ptr() for p in of_base.net_.module_.parameters()} & {
+        p.data_ptr() for p in base.net_.module_.parameters()
+    }
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_copy_goes_its_own_way(base, method):
+    X, y = make_data(1)
+    adapter = LoRAAdapter.from_fitted(base, **SHORT).fit(X, y)
+    expected = adapter.predict(X)
+    deep = copy.deepcopy(adapter)
+    assert_array_equal(deep.predict(X), expected)
+    getattr(deep, method)(X, y + 5.0)
+    assert_array_equal(adapter.predict(X), expected)
+
+
+# Pickles
+
+
+def test_the_base_is_in_a_pickle_once():
+    X, y = make_data()
+    base = FFNNRegressor(**{**SMALL, "hidden_layer_sizes": (256, 256), "max_iter": 1}).fit(X, y)
+    adapter = LoRAAdapter.from_fitted(base, r=1, **SHORT).fit(X, y)
+    size, of_base = len(pickle.dumps(adapter)), len(pickle.dumps(base))
+    assert of_base < size < of_base + 1.1 * trained_bytes(adapter) + 4000
+    restored = pickle.loads(pickle.dumps(adapter))
+    assert_array_equal(restored.predict(X), adapter.predict(X))
+    assert restored.loss_curve_ == adapter.loss_curve_
+    assert restored.estimator_.get_params() == adapter.estimator_.get_params()
+    assert_array_equal(clone(restored).fit(X, y).predict(X), adapter.predict(X))
+    frozen, own = restored.estimator.estimator, restored.estimator_
+    assert [p.data_ptr() for p in frozen.net_.module_.parameters()] == [
+        p.data_ptr() for p in own.net_.module_.base.parameters()
+    ]
+
+
+@pytest.mark.parametrize("init", [True, "pissa"])
+def test_a_pickle_without_the_base_holds_the_adapter_only(init):
+    X, y = make_data(n_rows=400)
+    base = FFNNRegressor(**{**SMALL, "hidden_layer_sizes": (256, 256)}).fit(X, y)
+    adapter = LoRAAdapter.from_fitted(
+        base, store_base=False, init_lora_weights=init, target_modules=["hidden.1"], **SHORT
+    ).fit(X, y)
+    data = pickle.dumps(adapter)
+    if init is True:
+        assert len(data) < 1.1 * trained_bytes(adapter)
+    restored = pickle.loads(data)
+    for call in (restored.predict, restored.score, clone(restored).fit):
+        with pytest.raises(NotFittedError, match=r"without its base.*FFNNReg.*attach_base"):
+            call(X, *([] if call == restored.predict else [y]))
+    same = pickle.loads(pickle.dumps(base))
+    assert_array_equal(restored.attach_base(same).predict(X), adapter.predict(X))
+    assert restored.estimator.estimator is same
+    again = pickle.loads(pickle.dumps(restored)).attach_base(base)
+    assert_array_equal(again.predict(X), adapter.predict(X))
+
+
+def test_another_base_is_refused(base):
+    X, y = make_data(1)
+    adapter = LoRAAdapter.from_fitted(base, store_base=False, **SHORT).fit(X, y)
+    restored = pickle.loads(pickle.dumps(adapter))
+    other = FFNNRegressor(**{**SMALL, "random_state": 1}).fit(*make_data())
+    with pytest.raises(ValueError, match=r"not the base.*fingerprint"):
+        restored.attach_base(other)
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        restored.attach_base(clone(base))
+    assert_array_equal(restored.attach_base(base).predict(X), adapter.predict(X))
+    with pytest.raises(ValueError, match="stored without its base"):
+        restored.attach_base(base)
+
+
+def test_an_adapter_that_is_not_fitted_keeps_its_base(base):
+    adapter = LoRAAdapter.from_fitted(base, store_base=False, **SHORT)
+    restored = pickle.loads(pickle.dumps(adapter))
+    X, y = make_data(1)
+    assert_array_equal(restored.fit(X, y).predict(X), adapter.fit(X, y).predict(X))
+
+
+def test_store_base_needs_a_frozen_base():
+    with pytest.raises(ValueError, match="store_base=False needs a base that is there"):
+        LoRAAdapter(FFNNRegressor(**SMALL), store_base=False).fit(*make_data())
+
+
+def test_a_base_that_was_fitted_again_is_not_lost(base):
+    X, y = make_data(1)
+    adapter = LoRAAdapter.from_fitted(base, **SHORT).fit(X, y)
+    expected = adapter.predict(X)
+    base.fit(X, -y)
+    assert_array_equal(adapter.predict(X), expected)
+    assert_array_equal(pickle.loads(pickle.dumps(adapter)).predict(X), expected)
+    with pytest.raises(ValueError, match="not any more what this adapter was fitted on"):
+        pickle.dumps(adapter.set_params(store_base=False))
+
+
+def test_fingerprint_is_of_names_kinds_and_values():
+    torch = pytest.importorskip("torch")
+    layer = torch.nn.Linear(3, 2)
+    same = copy.deepcopy(layer)
+    assert fingerprint(layer) == fingerprint(same) != fingerprint(same.double())
+    renamed = torch.nn.Sequential(copy.deepcopy(layer))
+    assert fingerprint(renamed) != fingerprint(layer)
+    with torch.no_grad():
+        layer.weight[0, 0] += 1e-7
+    assert fingerprint(layer) != fingerprint(renamed[0])
+
+
+# Searching over one base
+
+
+def test_grid_search_over_rank_scale_targets_and_rate(base):
+    X, y = make_data(1)
+    grid = {
+        "r": [1, 2],
+        "lora_alpha": [2, 8],
+        "target_modules": ["all-linear", ["output"]],
+        "learning_rate_init": [0.001, 0.01],
+    }
+    adapter = LoRAAdapter.from_fitted(base, max_iter=1, random_state=0)
+    search = GridSearchCV(adapter, grid, cv=2, error_score="raise").fit(X, y)
+    best = search.best_estimator_
+    assert best.estimator is adapter.estimator
+    frozen = best.estimator_.net_.module_.base.parameters()
+    pairs = zip(frozen, base.net_.module_.parameters(), strict=True)
+    assert all(own.data_ptr() == other.data_ptr() for own, other in pairs)
+    assert len(np.unique(search.cv_results_["mean_test_score"])) == 16
+
+
+def test_grid_search_in_other_processes(base):
+    X, y = make_data(1)
+    adapter = LoRAAdapter.from_fitted(base, store_base=False, max_iter=1, random_state=0)
+    serial = GridSearchCV(adapter, {"r": [1, 2]}, cv=2).fit(X, y)
+    parallel = GridSearchCV(adapter, {"r": [1, 2]}, cv=2, n_jobs=2).fit(X, y)
+    name = "mean_test_score"
+    assert_array_equal(parallel.cv_results_[name], serial.cv_results_[name])
+
+
+# Streams of data
+
+
+def test_partial_fit_goes_on(base):
+    X, y = make_data(1)
+    adapter = LoRAAdapter.from_fitted(base, random_state=0)
+    scores = [adapter.partial_fit(X, y).score(X, y) for _ in range(8)]
+    assert base.score(X, y) < scores[0] < scores[-1]
+    assert adapter.n_iter_ == 8
+    fresh = LoRAAdapter(FFNNRegressor(**SMALL), **SHORT)
+    assert fresh.partial_fit(X, y).estimator_.predict(X[:1]).shape == (1,)
+    first = fresh.score(X, y)
+    assert fresh.partial_fit(X, y).score(X, y) > first
+    assert_array_equal(fresh.partial_fit(X, y).n_features_in_, 4)
+
+
+def test_partial_fit_of_classes_that_the_base_knows():
+    X, y = make_data()
+    labels = np.where(y > 0, "high", "low")
+    base = FFNNClassifier(**SMALL).fit(X, labels)
+    adapter = LoRAAdapter.from_fitted(base, **SHORT).partial_fit(X[:10], labels[:10])
+    assert adapter.classes_.tolist() == ["high", "low"]
+    before = adapter.predict_proba(X)
+    with pytest.raises(ValueError, match="not in classes_"):
+        adapter.partial_fit(X, np.where(y > 0, "up", "down"))
+    assert_array_equal(adapter.predict_proba(X), before)
+    few = np.flatnonzero(labels == "low")[:20]
+    fresh = LoRAAdapter(FFNNClassifier(**SMALL), **SHORT)
+    fresh.partial_fit(X[few], labels[few], classes=["high", "low"]).partial_fit(X, labels)
+    assert fresh.classes_.tolist() == ["high", "low"]
+
+
+def test_early_stopping_keeps_the_best_epoch(base):
+    X, y = make_data(1)
+    adapter = LoRAAdapter.from_fitted(
+        base, early_stopping=True, max_iter=30, learning_rate_init=0.3, random_state=0
+    ).fit(X, y)
+    model = adapter.estimator_
+    assert len(model.validation_loss_curve_) == adapter.n_iter_
+    assert np.argmin(model.validation_loss_curve_) < adapter.n_iter_ - 1
+    assert model.best_loss_ <= min(model.validation_loss_curve_)
+
+
+# Callbacks
+
+
+def test_a_monitor_scores_every_epoch_of_the_adapter(base):
+    X, y = make_data(1)
+    monitor = ScoringMonitor(scoring="r2")
+    adapter = LoRAAdapter.from_fitted(base, early_stopping=False, **SHORT)
+    adapter.set_callbacks(monitor).fit(X, y)
+    logs = monitor.get_logs()
+    assert logs.estimator_name == "LoRAAdapter"
+    scores = [row["r2"] for row in logs.data]
+    assert len(scores) == 3
+    assert scores[-1] == pytest.approx(adapter.score(X, y), rel=1e-4)
+    assert scores[0] < scores[-1]
+
+
+def test_a_monitor_of_a_new_base_scores_both_runs():
+    X, y = make_data(1)
+    monitor = ScoringMonitor(scoring="r2")
+    adapter = LoRAAdapter(FFNNRegressor(**SMALL), early_stopping=False, **SHORT)
+    adapter.set_callbacks(monitor).fit(X, y)
+    assert len(monitor.get_logs().data) == 6
+    assert not hasattr(adapter.estimator_, "_skl_callbacks")
+
+
+class StopAfter:
+    """Stop behind the second epoch; keep what was heard."""
+
+    def __init__(self):
+        self.heard = []
+
+    def setup(self, estimator, context):
+        self.heard.append("setup")
+
+    def teardown(self, estimator, context):
+        self.heard.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        self.heard.append((type(estimator).__name__, context.task_name))
+        return context.task_name == "epoch" and context.task_id == 1
+
+
+def test_a_callback_can_end_the_run(base):
+    X, y = make_data(1)
+    callback = StopAfter()
+    adapter = LoRAAdapter.from_fitted(base, max_iter=9, random_state=0).set_callbacks(callback)
+    assert adapter.fit(X, y).n_iter_ == 2
+    epochs = [("LoRAAdapter", "epoch")] * 2
+    ends = [("LoRAAdapter", "adaptation"), ("LoRAAdapter", "fit")]
+    assert callback.heard == ["setup", *epochs, *ends, "teardown"]
+
+
+def test_progress_bar_is_propagated(base, capsys):
+    pytest.importorskip("rich")
+    from sklearn.callback import ProgressBar
+
+    adapter = LoRAAdapter.from_fitted(base, **SHORT).set_callbacks(ProgressBar())
+    adapter.fit(*make_data(1))
+    assert "LoRAAdapter" in capsys.readouterr().out
+
+
+# Containers of what is transformed
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_set_output_of_a_base_that_transforms(when):
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 9, 2))
+    y = np.where(X[:, -1, 0] > 0, "up", "down")
+    base = RNNClassifier(hidden_size=4, stem_channels=0, **SHORT).fit(X, y)
+    adapter = LoRAAdapter.from_fitted(base, **SHORT)
+    if when == "before":
+        assert isinstance(clone(adapter.set_output(transform="pandas")), LoRAAdapter)
+        adapter = clone(adapter).fit(X, y)
+    else:
+        adapter.fit(X, y).set_output(transform="pandas")
+    frame = adapter.transform(X)
+    assert isinstance(frame, pandas.DataFrame)
+    assert frame.columns.tolist() == adapter.get_feature_names_out().tolist()
+    assert isinstance(base.transform(X), np.ndarray)
+    assert not hasattr(LoRAAdapter(), "set_output")
