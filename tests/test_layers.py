@@ -144,6 +144,7 @@ LAYERS = (
         "neural_network._classification_targets",
         "neural_network._partitions",
         "neural_network._plan",
+        "neural_network._text_drawing",
         "neural_network._regression_targets",
         "preprocessing",
         "text._selection",

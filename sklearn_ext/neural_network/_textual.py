@@ -31,6 +31,7 @@ class BaseText(BaseNet):
 
     - ``_own_epochs`` and ``_own_rate``, how long and how fast a net of our own is trained, the rate
       times `hidden_size`;
+    - ``_learn_texts(texts)`` to call, before it cuts texts into tokens for a new net;
     - ``_frames_texts``, whether the tokenizer of a pre-trained model puts its special tokens around
       texts;
     - ``_body()``, the part of the net that a pre-trained model is.
@@ -55,14 +56,20 @@ class BaseText(BaseNet):
         texts = read_texts(self, X, reset=reset)
         return replace(texts, dtype=np.dtype(np.float64)) if self.precision == "float64" else texts
 
-    def _learn_tokenizer(self, texts):
-        """Set the tokenizer; texts are those of positive weight."""
+    def _learn_texts(self, texts):
+        """Set tokenizer and architecture; texts are those of positive weight."""
+        self._longest = self.max_length
         if self.model is not None:
             self._read_pretrained()
-        elif self.tokenizer == "byte":
+            return
+        if self.tokenizer == "byte":
             self.tokenizer_ = ByteTokenizer()
         else:
             self.tokenizer_ = trained_tokenizer(texts, self.vocab_size)
+        self._architecture = self._own_architecture()
+
+    def _learn_inputs(self, rows, y, weights):
+        """All that is to be known was needed for cutting the texts into tokens."""
 
     def _read_pretrained(self):
         """Set tokenizer and architecture of a pre-trained model."""
@@ -78,11 +85,6 @@ class BaseText(BaseNet):
         longest = self.max_length if self._frames_texts else None
         self.tokenizer_ = StoredTokenizer(**found, longest=longest, is_framed=self._frames_texts)
         self._architecture = {"config": config, "dropout": self.dropout}
-
-    def _learn_inputs(self, rows, y, weights):
-        """Set the architecture of a net of our own; that of another is known by now."""
-        if self.model is None:
-            self._architecture = self._own_architecture()
 
     def _build_net(self, generator):
         """Make a new net, and give it the weights of a pre-trained one."""
@@ -163,10 +165,6 @@ class BaseText(BaseNet):
         if self.learning_rate_init != "auto":
             return self.learning_rate_init
         return self._own_rate / self.hidden_size if self.model is None else 5e-5
-
-    def _longest(self):
-        """Most tokens that the net sees at once."""
-        return self.max_length
 
     def _stops_early(self, n_rows):
         return n_rows > 2000 if self.early_stopping == "auto" else self.early_stopping
