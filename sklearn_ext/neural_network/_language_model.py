@@ -18,6 +18,8 @@ from sklearn_ext.neural_network._token_rows import TokenRows, windows_of
 
 __all__ = ["CausalLanguageModel"]
 
+LOGITS_AT_ONCE = 2**25
+
 
 @documented_text_net(
     own="""\
@@ -232,6 +234,10 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
         owners = np.repeat(np.arange(len(found)), [len(windows) for windows in found])
         windows = [window for windows in found for window in windows]
         return TokenRows.from_list(windows, texts.dtype, owners)
+
+    def _tokens_at_once(self):
+        """As many as have few logits: each token has one for every token of the vocabulary."""
+        return min(super()._tokens_at_once(), LOGITS_AT_ONCE // self.tokenizer_.n_tokens)
 
     def _row_weights(self, y, weights):
         return weights

@@ -146,8 +146,15 @@ class BaseText(BaseNet):
 
         return rows.as_ragged().to(device).take(torch.arange(len(rows), device=device))
 
+    def _tokens_at_once(self):
+        """Padded tokens that are looked at in one go."""
+        return TOKENS_AT_ONCE
+
+    def _rows_at_once(self, rows):
+        return max(1, self._tokens_at_once() // int(rows.lengths.max()))
+
     def _prediction_parts(self, rows):
-        return rows.parts(TOKENS_AT_ONCE)
+        return rows.parts(self._tokens_at_once())
 
     def _batch_size(self, n_rows):
         if self.batch_size != "auto":
