@@ -18,7 +18,7 @@ from sklearn_ext.neural_network._token_rows import TokenRows, windows_of
 
 __all__ = ["CausalLanguageModel"]
 
-LOGITS_AT_ONCE = 2**25
+LOGITS_AT_ONCE = 2**25  # in predictions
 
 
 @documented_text_net(
@@ -238,9 +238,6 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
     def _tokens_at_once(self):
         """As many as have few logits: each token has one for every token of the vocabulary."""
         return min(super()._tokens_at_once(), LOGITS_AT_ONCE // self.tokenizer_.n_tokens)
-
-    def _row_weights(self, y, weights):
-        return weights
 
     def _learn_target(self, y, weights):
         """Everything about texts is learned with the tokenizer."""
