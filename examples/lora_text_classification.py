@@ -69,10 +69,10 @@ adapter = LoRAAdapter.from_fitted(
     base,
     target_modules=["query", "value"],
     modules_to_save=["head"],
-    max_iter=10,
+    max_iter=20,
     random_state=0,
 )
-ranks = [1, 4, 16]
+ranks = [2, 8]
 search = GridSearchCV(adapter, {"r": ranks}, cv=5).fit(texts, kinds)
 print(f"LoRA of rank {search.best_params_['r']}: {search.best_score_:.3f}")
 print(f"trained: {100 * search.best_estimator_.trainable_fraction_:.2f} % of the parameters")
