@@ -77,7 +77,8 @@ models = {
 
 def held_out_loss(model):
     """Nats a token of the completions that were not trained on."""
-    return np.log(model.perplexity(prompts[held], completions[held]))
+    net = getattr(model, "estimator_", model)
+    return np.log(net.perplexity(prompts[held], completions[held]))
 
 
 def answer(model):
