@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_ext.inspection._fit_measurements import Task
 from sklearn_ext.inspection._fit_report import FitDiagnosis
+from sklearn_ext.inspection._reference_models import numeric_table
 
 __all__ = ["diagnose_fit"]
 
@@ -119,12 +120,15 @@ def diagnose_fit(
     scorer, score_name = _scorer(estimator, scoring, classification)
     seeds = [int(seed) for seed in check_random_state(random_state).randint(_SEEDS, size=3)]
     splits = list(_splitter(cv, y, classification, seeds[0]).split(X, y))
-    task = Task(X, y, splits, scorer, np.unique(y) if classification else None, n_jobs)
+    _check_splits(splits)
+    classes = np.unique(y) if classification else None
+    table = numeric_table(X) if references is None else None
+    task = Task(X, y, splits, scorer, classes, table, n_jobs)
     fits = task.cross_validate(estimator, return_train_score=True, return_estimator=True)
     _check_finite(score_name, fits["train_score"], fits["test_score"])
     scores, structure = task.reference_scores(references, seeds[1]), {}
     noise_ceiling = np.nan
-    if references is None:
+    if table is not None:
         corrected, structure = task.corrected_scores(fits["estimator"], seeds[1])
         scores |= corrected
         noise_ceiling = np.nan if classification else task.noise_ceiling()
@@ -185,6 +189,11 @@ def _splitter(cv, y, classification, seed):
         kind = StratifiedKFold if classification else KFold
         return kind(cv, shuffle=True, random_state=seed)
     return check_cv(cv, y, classifier=classification)
+
+
+def _check_splits(splits):
+    if len(splits) < 2:
+        raise ValueError(f"cv must give at least 2 folds, got {len(splits)}: spread is needed.")
 
 
 def _check_finite(name, *scores):

@@ -14,7 +14,6 @@ from sklearn_ext.inspection._fixed_predictions import fixed, one_hot, outputs
 from sklearn_ext.inspection._reference_models import (
     constant_model,
     default_references,
-    numeric_table,
     residual_models,
 )
 
@@ -42,6 +41,8 @@ class Task:
         ``scorer(estimator, X, y)``.
     classes : ndarray of shape (n_classes,) or None
         Labels; None for regression.
+    table : ndarray of shape (n_samples, n_columns) or None
+        The numbers of X, for the default reference models.
     n_jobs : int or None
         Parallel jobs over folds.
     """
@@ -51,6 +52,7 @@ class Task:
     splits: list
     scorer: object
     classes: np.ndarray | None
+    table: np.ndarray | None
     n_jobs: int | None
 
     @property
@@ -87,13 +89,12 @@ class Task:
 
     def reference_scores(self, references, seed):
         """Scores of each fold of the constant and of the reference models, by name."""
-        models = {"constant": (constant_model(self.classes is not None), self.y[:, None])}
+        classification, rows = self.classes is not None, self.X
         if references is None:
-            table = numeric_table(self.X)
-            defaults = default_references(self.classes is not None, self.n_train, seed)
-            models |= {name: (model, table) for name, model in defaults.items()}
-        else:
-            models |= {name: (model, self.X) for name, model in references.items()}
+            references = default_references(classification, self.n_train, seed)
+            rows = self.table
+        models = {"constant": (constant_model(classification), self.y[:, None])}
+        models |= {name: (model, rows) for name, model in references.items()}
         return {
             name: self.cross_validate(model, X)["test_score"] for name, (model, X) in models.items()
         }
@@ -115,10 +116,9 @@ class Task:
         shares : dict of str to float
             Share of the squared residuals on the test rows that it explains.
         """
-        table = numeric_table(self.X)
         models = residual_models(self.classes is not None, seed)
         folds = Parallel(n_jobs=self.n_jobs)(
-            delayed(_correct)(self, estimator, table, models, *split)
+            delayed(_correct)(self, estimator, models, *split)
             for estimator, split in zip(estimators, self.splits, strict=True)
         )
         scores = {name: np.array([fold[name][0] for fold in folds]) for name in models}
@@ -147,13 +147,13 @@ class Task:
 
     def noise_ceiling(self):
         """R² that the noise leaves, as estimated from near neighbours in standardised columns."""
-        table, spread = numeric_table(self.X), np.var(self.y)
-        rows = slice(_MOST_ROWS_OF_GAMMA_TEST)
-        noise = gamma_test(StandardScaler().fit_transform(table[rows]), self.y[rows])
-        return float(np.clip(skill(noise, spread, 0.0), 0.0, 1.0))
+        step = -(-len(self.y) // _MOST_ROWS_OF_GAMMA_TEST)
+        table, y = self.table[::step], self.y[::step]
+        noise = gamma_test(StandardScaler().fit_transform(table), y)
+        return float(np.clip(skill(noise, np.var(y), 0.0), 0.0, 1.0))
 
 
-def _correct(task, estimator, table, models, train, test):
+def _correct(task, estimator, models, train, test):
     """Score, true and predicted residuals on the test rows of one fold, by model of residuals."""
     X_test = _safe_indexing(task.X, test)
     seen = outputs(estimator, _safe_indexing(task.X, train), task.classes)
@@ -161,8 +161,8 @@ def _correct(task, estimator, table, models, train, test):
     left = task.targets[test] - new
     result = {}
     for name, model in models.items():
-        model = clone(model).fit(table[train], task.targets[train] - seen)
-        guess = model.predict(table[test]).reshape(left.shape)
+        model = clone(model).fit(task.table[train], task.targets[train] - seen)
+        guess = model.predict(task.table[test]).reshape(left.shape)
         corrected = fixed(new + guess, task.classes)
         score = task.scorer(corrected, X_test, task.y[test])
         result[name] = score, left, guess

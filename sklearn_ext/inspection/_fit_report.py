@@ -166,6 +166,7 @@ class FitDiagnosis:
             for size, scores in zip(self.train_sizes, self.validation_curve, strict=True)
         )
         structure = ", ".join(f"{n} {share:.0%}" for n, share in self.residual_structure.items())
+        ceiling = f"  noise ceiling by near neighbours (skill) {self.noise_ceiling:.3f}"
         lines = [
             f"{self.estimator_name}: {self.verdict}",
             f"  {self.scoring} on training rows    {_spread(self.train_scores)}",
@@ -176,7 +177,8 @@ class FitDiagnosis:
                 f"  {self.scoring} of {name}: {_spread(scores)}"
                 for name, scores in self.reference_scores.items()
             ),
-            f"  residuals explained by: {structure}",
+            structure and f"  residuals explained by: {structure}",
+            ceiling if np.isfinite(self.noise_ceiling) else "",
             f"  {self.scoring} on new rows by number of training rows: {sizes}",
             *(f"  because: {reason}" for reason in self.evidence),
             f"  next: {self.next_step}",

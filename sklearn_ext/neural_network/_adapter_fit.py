@@ -84,9 +84,11 @@ class AdapterFit:
             from sklearn_ext.neural_network._skorch_adaptation import SkorchAdaptation
 
             return SkorchAdaptation()
+        is_class = isinstance(inner, type)
         raise TypeError(
-            "estimator must be a net, such as FFNNRegressor, RNNClassifier or a skorch.NeuralNet, "
-            f"or a FrozenEstimator of one, got {type(inner).__name__}."
+            "estimator must be a net, such as FFNNRegressor(), RNNClassifier() or a "
+            "skorch.NeuralNet, or a FrozenEstimator of one, got "
+            f"{f'the class {inner.__name__}' if is_class else type(inner).__name__}."
         )
 
     def _frozen_base(self):

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 
 from sklearn_ext._dask import over_partitions
+from sklearn_ext._onnx.export import OnnxExportMixin
 from sklearn_ext._onnx.graph import arrays_below
 from sklearn_ext._onnx.recurrent import add_sequence_net
 from sklearn_ext._onnx.sequences import add_steps
@@ -21,7 +22,7 @@ STEPS_IN_STEM = 2**13  # of the sequences of a batch
 STEPS_AT_ONCE = 2**16  # padded steps that are predicted in one go
 
 
-class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
+class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OnnxExportMixin, BaseNet):
     """What both recurrent estimators do with sequences."""
 
     _parameter_constraints = {

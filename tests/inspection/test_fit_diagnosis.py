@@ -127,6 +127,8 @@ def test_scores_are_those_of_cross_validate():
     assert_allclose(found.chance_score, constant.mean())
     assert found.perfect_score == 1.0
     assert_allclose(found.test_ratio, 1 / 3)
+    assert "residuals explained" not in str(found)  # references of the user take no table
+    assert np.isnan(found.noise_ceiling)
 
 
 def test_learning_curve_ends_with_the_whole_folds():
@@ -248,7 +250,14 @@ def test_report_has_scores_reasons_and_advice():
     report = repr(found)
     assert report == str(found)
     assert report.startswith("LinearRegression: underfit\n")
-    for part in ("R² on training rows", "on new rows", "because:", "next: Give the model more"):
+    for part in (
+        "R² on training rows",
+        "on new rows",
+        "residuals explained by",
+        "noise ceiling by near neighbours",
+        "because:",
+        "next: Give the model more",
+    ):
         assert part in report
     assert f"{found.validation_scores.mean():.3f}" in report
 
@@ -263,6 +272,7 @@ def test_report_has_scores_reasons_and_advice():
         (Ridge(), {"y": np.arange(39.0)}, ValueError, "inconsistent numbers of samples"),
         (LogisticRegression(), {}, ValueError, "Unknown label type"),
         (Ridge(), {"cv": 1}, ValueError, "k-fold cross-validation requires"),
+        (Ridge(), {"cv": ShuffleSplit(1)}, ValueError, "cv must give at least 2 folds, got 1"),
         (Ridge(), {"cv": 40}, ValueError, "not finite on some fold. Take fewer folds"),
         (Ridge(), {"scoring": "r3"}, ValueError, "r3"),
         (
