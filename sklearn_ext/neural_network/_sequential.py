@@ -120,7 +120,7 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
         steps = STEPS * max(1.0, (len(sequences) / 1000) ** 0.5)
         if not self.stem_channels:
             steps = max(steps, STEPS_WITHOUT_STEM)
-        steps *= max(0.15, min(1.0, int(sequences.lengths.max()) / 64))
+        steps *= max(0.15, min(1.0, int(sequences.lengths.max()) / 32))
         return max(5, ceil(steps / steps_an_epoch))
 
     def _stops_early(self, n_rows):
