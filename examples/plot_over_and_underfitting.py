@@ -33,7 +33,7 @@ fits = {
     "a straight line": (PolynomialRegressor(1, extrapolation="linear"), *rows(150, 0.3)),
     "automatic degree": (automatic, *rows(150, 0.3)),
     "degree 22": (wild, *rows(100, 0.6)),
-    "automatic, 5 x the noise": (automatic, *rows(150, 1.5)),
+    "5 x the noise": (automatic, *rows(150, 1.5)),
 }
 diagnoses = {
     name: diagnose_fit(model, X, y, random_state=0) for name, (model, X, y) in fits.items()

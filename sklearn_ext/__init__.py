@@ -22,17 +22,20 @@ if TYPE_CHECKING:  # what type checkers and editors see in place of the lazy nam
     from sklearn_ext._versions import show_versions
     from sklearn_ext.linear_model import PolynomialRegressor
     from sklearn_ext.neural_network import (
+        CausalLanguageModel,
         FFNNClassifier,
         FFNNRegressor,
         LoRAAdapter,
         RNNClassifier,
         RNNRegressor,
+        TransformerClassifier,
     )
     from sklearn_ext.text import TextSummarizer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CausalLanguageModel",
     "FFNNClassifier",
     "FFNNRegressor",
     "LoRAAdapter",
@@ -40,6 +43,7 @@ __all__ = [
     "RNNClassifier",
     "RNNRegressor",
     "TextSummarizer",
+    "TransformerClassifier",
     "__version__",
     "activations",
     "datasets",
@@ -65,6 +69,7 @@ _SUBMODULES = frozenset(
     }
 )
 _HOME_OF = {
+    "CausalLanguageModel": "neural_network",
     "FFNNClassifier": "neural_network",
     "FFNNRegressor": "neural_network",
     "LoRAAdapter": "neural_network",
@@ -73,6 +78,7 @@ _HOME_OF = {
     "RNNRegressor": "neural_network",
     "TextSummarizer": "text",
     "show_versions": "_versions",
+    "TransformerClassifier": "neural_network",
 }
 
 

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sklearn.base import _fit_context
-<<<<<<< HEAD
-from sklearn.callback import with_callbacks
+from sklearn.callback import AutoPropagatedCallback, with_callbacks
 from sklearn.utils import _safe_indexing
 from sklearn.utils._array_api import (
     _max_precision_float_dtype,
@@ -21,10 +20,6 @@ from sklearn.utils._array_api import (
     get_namespace_and_device,
     move_to,
 )
-=======
-from sklearn.callback import AutoPropagatedCallback, with_callbacks
-from sklearn.utils import _safe_indexing
->>>>>>> refs/heads/lora
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -43,10 +38,7 @@ from sklearn.utils.validation import (
 )
 
 __all__ = [
-<<<<<<< HEAD
-=======
     "AutoPropagatedCallback",
->>>>>>> refs/heads/lora
     "HasMethods",
     "Interval",
     "RealNotInt",
@@ -55,11 +47,8 @@ __all__ = [
     "_check_feature_names_in",
     "_check_sample_weight",
     "_fit_context",
-<<<<<<< HEAD
     "_max_precision_float_dtype",
-=======
     "_num_samples",
->>>>>>> refs/heads/lora
     "_safe_indexing",
     "all_or_nothing",
     "check_X_y",

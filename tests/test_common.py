@@ -35,6 +35,7 @@ pytestmark = [
 
 # How many checks `check_estimator` runs at the least on each estimator.
 LEAST_CHECKS = {
+    "CausalLanguageModel": 48,
     "FFNNClassifier": 67,
     "FFNNRegressor": 60,
     "LoRAAdapter": 60,
@@ -46,6 +47,7 @@ LEAST_CHECKS = {
     "SequenceScaler": 47,
     "SlidingWindow": 47,
     "TextSummarizer": 47,
+    "TransformerClassifier": 73,
 }
 
 # scikit-learn dispatches to the array API from this release of scipy on; with an older one its

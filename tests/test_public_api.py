@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 PUBLIC = {
     "sklearn_ext": [
+        "CausalLanguageModel",
         "FFNNClassifier",
         "FFNNRegressor",
         "LoRAAdapter",
@@ -22,6 +23,7 @@ PUBLIC = {
         "RNNClassifier",
         "RNNRegressor",
         "TextSummarizer",
+        "TransformerClassifier",
         "__version__",
         "activations",
         "datasets",
@@ -69,12 +71,14 @@ PUBLIC = {
     "sklearn_ext.linear_model": ["PolynomialRegressor"],
     "sklearn_ext.neural_network": [
         "AdapterBank",
+        "CausalLanguageModel",
         "FFNNClassifier",
         "FFNNRegressor",
         "LoRAAdapter",
         "RNNClassifier",
         "RNNRegressor",
         "SequenceStream",
+        "TransformerClassifier",
     ],
     "sklearn_ext.preprocessing": [
         "MultilinearPCA",
@@ -116,6 +120,7 @@ OPTIONAL = {
     "polars",
     "skorch",
     "sympy",
+    "tokenizers",
     "torch",
     "tqdm",
     "transformers",

@@ -76,6 +76,7 @@ class Huber(Loss):
 
     def forward(self, raw: Tensor, target: Tensor) -> Tensor:
         """Give one loss a row."""
+        target = target.expand_as(raw)  # torch warns of shapes that only broadcast
         return functional.huber_loss(raw, target, reduction="none", delta=self.delta).mean(-1)
 
 

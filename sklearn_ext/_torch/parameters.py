@@ -30,9 +30,10 @@ def set_dtype(module: nn.Module, optimizer: Any, dtype: torch.dtype) -> None:
 
 
 def module_arrays(module: nn.Module) -> dict[str, np.ndarray]:
-    """Copy parameters and buffers into arrays."""
-    tensors = module.state_dict()
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
+    """Copy parameters and buffers into arrays; a tied one is the same array under all its names."""
+    tensors = module.state_dict(keep_vars=True)
+    copies = {id(t): t.detach().cpu().numpy().copy() for t in tensors.values()}
+    return {name: copies[id(tensor)] for name, tensor in tensors.items()}
 
 
 def load_arrays(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> None:

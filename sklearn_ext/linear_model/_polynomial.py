@@ -1,5 +1,6 @@
 """Polynomial regression in an orthogonal basis."""
 
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 
@@ -10,6 +11,9 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_ext._dask import is_dask, over_partitions
+from sklearn_ext._documentation import DocumentationLinkMixin
+from sklearn_ext._onnx.export import OnnxExportMixin
+from sklearn_ext._onnx.polynomial import add_polynomial
 from sklearn_ext._validation import (
     Interval,
     StrOptions,
@@ -28,6 +32,7 @@ from sklearn_ext.linear_model._prediction import continued, predicted_values, va
 from sklearn_ext.linear_model._primal import solve_stream
 from sklearn_ext.linear_model._reading import (
     ReadablePolynomialMixin,
+    listed_terms,
     warn_of_dependent_terms,
     warn_of_extrapolation,
 )
@@ -59,7 +64,14 @@ def _settings_stream(estimator):
     return True
 
 
-class PolynomialRegressor(DeviceMixin, ReadablePolynomialMixin, RegressorMixin, BaseEstimator):
+class PolynomialRegressor(
+    DeviceMixin,
+    ReadablePolynomialMixin,
+    OnnxExportMixin,
+    DocumentationLinkMixin,
+    RegressorMixin,
+    BaseEstimator,
+):
     r"""Polynomial least squares in an orthogonal basis, with its own model choice.
 
     The model is a polynomial in the columns of X,
@@ -552,6 +564,20 @@ class PolynomialRegressor(DeviceMixin, ReadablePolynomialMixin, RegressorMixin, 
         if self.extrapolation == "auto":
             return self.degree == "auto" and self.alpha == "auto"
         return self.extrapolation == "linear"
+
+    def _add_to_graph(self, graph):
+        """Add the nodes for :meth:`to_onnx`."""
+        try:
+            basis, coefficients = listed_terms(self)
+        except AttributeError as error:
+            raise NotImplementedError(
+                f"to_onnx lists the terms of the polynomial, but solver='dual' fitted "
+                f"{self.n_terms_:,} of them without listing them. Lower degree or truncation."
+            ) from error
+        X = graph.cast(graph.input("X", (None, self.n_features_in_)), np.float64)
+        basis = replace(basis, continued=self._goes_on_linearly())
+        values = add_polynomial(graph.in_double(), X, basis, coefficients)
+        return {"variable": graph.cast(values, graph.dtype)}
 
     def _evaluate(self, function, X):
         """Call one of the functions of `_prediction` with the chosen extrapolation."""

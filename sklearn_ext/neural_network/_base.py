@@ -9,15 +9,24 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_consistent_length, get_tags
 
 from sklearn_ext._dask import is_dask
+from sklearn_ext._documentation import DocumentationLinkMixin
+from sklearn_ext._onnx.export import OnnxExportMixin
 from sklearn_ext._optional import import_optional
 from sklearn_ext._validation import _check_sample_weight, all_or_nothing, check_is_fitted
 from sklearn_ext.neural_network._partitions import PartitionedFit
 from sklearn_ext.neural_network._plan import TrainingPlan
 
-__all__ = ["BaseNet"]
+__all__ = ["BaseNet", "checked_weights", "drop_weightless"]
 
 
-class BaseNet(TrainingPlan, PartitionedFit, CallbackSupportMixin, BaseEstimator):
+class BaseNet(
+    TrainingPlan,
+    PartitionedFit,
+    OnnxExportMixin,
+    DocumentationLinkMixin,
+    CallbackSupportMixin,
+    BaseEstimator,
+):
     """Training plan, fitting, prediction and state of an estimator around one net.
 
     It knows neither tables nor sequences nor kinds of targets. A subclass tells of its samples:
@@ -33,6 +42,7 @@ class BaseNet(TrainingPlan, PartitionedFit, CallbackSupportMixin, BaseEstimator)
       there are some, validation rows) into the inputs of :class:`sklearn_ext._torch.batches.Rows`,
       and gives the function from a batch of them to raw outputs, (n_members, n, n_outputs).
     - ``_prediction_inputs(rows, device)`` turns a few rows into inputs of the module.
+    - ``_add_raw_outputs(graph, module, arrays)`` does all of this in a graph of ONNX.
 
     One of the classes `RegressionTargets` and `ClassificationTargets`, or another with these
     methods, tells of the targets:
@@ -41,6 +51,7 @@ class BaseNet(TrainingPlan, PartitionedFit, CallbackSupportMixin, BaseEstimator)
       learn from and encode y; ``_row_weights(y, weights)`` gives the weights of rows or None.
     - ``_plain_target(y)`` and ``_plain_prediction(responses)`` give what callbacks compare.
     - ``_build_loss()`` makes the loss, ``_validation_score(raw, rows)`` the score of an epoch.
+    - ``_add_outputs(graph, raw, shares)`` adds the outputs of a graph, from raw ones of members.
     - ``_strata(y)`` gives the labels that every fold needs its share of, or None.
     """
 
@@ -83,8 +94,8 @@ class BaseNet(TrainingPlan, PartitionedFit, CallbackSupportMixin, BaseEstimator)
         """Validate targets and weights; rows, targets and weights without those of weight 0."""
         y = self._read_target(y, reset=reset)
         check_consistent_length(rows, y)
-        weights = self._row_weights(y, _checked_weights(sample_weight, len(rows)))
-        return _drop_weightless(rows, y, weights)
+        weights = self._row_weights(y, checked_weights(sample_weight, len(rows)))
+        return drop_weightless(rows, y, weights)
 
     def _read_validation(self, validation_set):
         """Check a user's own validation rows."""
@@ -98,7 +109,7 @@ class BaseNet(TrainingPlan, PartitionedFit, CallbackSupportMixin, BaseEstimator)
         X, y, sample_weight = (*validation_set, None)[:3]
         rows, y = self._read_rows(X, reset=False), self._read_target(y, reset=False)
         check_consistent_length(rows, y)
-        return rows, y, self._row_weights(y, _checked_weights(sample_weight, len(rows)))
+        return rows, y, self._row_weights(y, checked_weights(sample_weight, len(rows)))
 
     # Training
 
@@ -251,6 +262,16 @@ class BaseNet(TrainingPlan, PartitionedFit, CallbackSupportMixin, BaseEstimator)
         frozen = self.__dict__.get("_frozen_net")
         return self.net_ if frozen is None else self._rebuilt_net(frozen)
 
+    def _add_to_graph(self, graph):
+        """Add the nodes for :meth:`to_onnx`."""
+        from sklearn_ext._torch.parameters import module_arrays
+
+        module = self._plain_module()
+        arrays = module_arrays(module)
+        raw = self._add_raw_outputs(graph, module, arrays)
+        equal = np.full(module.n_members, 1.0 / module.n_members)
+        return self._add_outputs(graph, raw, arrays.get("shares", equal))
+
     # State without torch objects
 
     def _rebuilt_net(self, arrays):
@@ -317,14 +338,15 @@ class BaseNet(TrainingPlan, PartitionedFit, CallbackSupportMixin, BaseEstimator)
         return "\n".join(lines)
 
 
-def _checked_weights(sample_weight, n_rows):
+def checked_weights(sample_weight, n_rows):
+    """Validate the weights of so many rows; None stays None."""
     if sample_weight is None:
         return None
     rows = np.empty(n_rows)
     return _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
 
 
-def _drop_weightless(rows, y, weights):
+def drop_weightless(rows, y, weights):
     """Leave out rows of weight 0."""
     if weights is None:
         return rows, y, None

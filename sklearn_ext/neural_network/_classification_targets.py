@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_array
 
 from sklearn_ext._dask import over_partitions
+from sklearn_ext._onnx.responses import add_labels, add_probabilities
 from sklearn_ext._validation import Interval, StrOptions
 
 __all__ = ["ClassificationTargets"]
@@ -51,6 +52,13 @@ class ClassificationTargets(ClassifierMixin):
         if self._kind == "multilabel":
             return (probability > 0.5).astype(np.int64)
         return probability.argmax(axis=1)
+
+    def _add_outputs(self, graph, raw, shares):
+        """Predict labels and probabilities in a graph."""
+        probabilities = add_probabilities(graph, raw, shares, self._kind)
+        classes = None if self._kind == "multilabel" else self.classes_
+        labels = add_labels(graph, probabilities, classes)
+        return {"label": labels, "probabilities": probabilities}
 
     def _plain_prediction(self, responses):
         """Predict in the form of `_plain_target`."""

@@ -9,6 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 
+from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._validation import (
     HasMethods,
     Interval,
@@ -27,7 +28,12 @@ __all__ = ["LoRAAdapter"]
 
 
 class LoRAAdapter(
-    AdapterFit, DelegatedMethods, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator
+    AdapterFit,
+    DelegatedMethods,
+    DocumentationLinkMixin,
+    CallbackSupportMixin,
+    MetaEstimatorMixin,
+    BaseEstimator,
 ):
     """Low-rank adaptation (LoRA) of a net.
 

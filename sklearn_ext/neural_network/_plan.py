@@ -71,7 +71,7 @@ class TrainingPlan:
         dtype = self._training_dtype(rows.dtype, n_rows, batch_size, device)
         set_dtype(net.module_, net.optimizer_, dtype)
         holds_out = valid is None and self._holds_out(n_rows, partial)
-        folds = self._folds(y, generator) if holds_out else None
+        folds = self._folds(rows, y, generator) if holds_out else None
         train, watched, forward = self._rows_of_run(data, valid, folds, device, dtype)
         steps_an_epoch = ceil(len(train) / batch_size)
         epochs = 1 if partial else self._epochs(rows, steps_an_epoch)
@@ -181,17 +181,17 @@ class TrainingPlan:
         """Choose the solver; only weight matrices decay. `weight` is that of all rows."""
         from sklearn_ext._torch.optimizers import SGD, AdamW
 
-        found = {}
+        found, rate = {}, self._initial_rate()
         ratio_of = getattr(self.net_.module_, "rate_ratio", _same_rate)
         for name, parameter in self.net_.module_.named_parameters():
             kind = ratio_of(name), not _decays(name)
             found.setdefault(kind, []).append(parameter)
         groups = [
-            {"params": found[ratio, spared], "lr": ratio * self.learning_rate_init}
+            {"params": found[ratio, spared], "lr": ratio * rate}
             | ({"weight_decay": 0.0} if spared else {})
             for ratio, spared in sorted(found)
         ]
-        settings = {"lr": self.learning_rate_init, "weight_decay": self.alpha}
+        settings = {"lr": rate, "weight_decay": self.alpha}
         if self.solver == "lbfgs":
             return self._build_lbfgs(groups, weight)
         if self.solver == "sgd":
@@ -199,6 +199,9 @@ class TrainingPlan:
         return AdamW(groups, betas=(self.beta_1, self.beta_2), eps=self.epsilon, **settings)
 
     # Decisions that depend on the number of rows
+
+    def _initial_rate(self):
+        return self.learning_rate_init
 
     def _rows_at_once(self, rows):
         """Rows that are predicted in one go."""
@@ -264,7 +267,7 @@ class TrainingPlan:
         single = self.precision in ("float32", "bf16-mixed") or device.type != "cpu"
         return torch.float32 if single or batch_size < n_rows else exact
 
-    def _folds(self, y, generator):
+    def _folds(self, rows, y, generator):
         """Rows of each member and rows it leaves out."""
         from sklearn_ext._torch.folds import member_folds
 

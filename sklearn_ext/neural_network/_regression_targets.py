@@ -8,6 +8,7 @@ from sklearn.metrics import d2_pinball_score
 from sklearn.utils.validation import check_array
 
 from sklearn_ext._dask import over_partitions
+from sklearn_ext._onnx.responses import add_prediction
 from sklearn_ext._validation import Interval, StrOptions
 
 __all__ = ["RegressionTargets"]
@@ -102,6 +103,20 @@ class RegressionTargets(RegressorMixin):
         if not self._has_many_quantiles():
             values = values[..., 0]
         return values[:, :, 0] if self._single_target else values
+
+    def _add_outputs(self, graph, raw, shares):
+        """Predict in a graph; one target keeps its axis."""
+        predicted = add_prediction(
+            graph,
+            raw,
+            shares,
+            loss=self.loss,
+            levels=self._levels() if self.loss == "quantile" else np.zeros(1),
+            center=self._y_center,
+            scale=self._y_scale,
+            as_table=self._has_many_quantiles() and not self._single_target,
+        )
+        return {"variable": predicted}
 
     def _plain_prediction(self, responses):
         """Predict in the form of `_plain_target`."""

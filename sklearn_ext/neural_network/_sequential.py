@@ -7,6 +7,9 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 
 from sklearn_ext._dask import over_partitions
+from sklearn_ext._onnx.graph import arrays_below
+from sklearn_ext._onnx.recurrent import add_sequence_net
+from sklearn_ext._onnx.sequences import add_steps
 from sklearn_ext._sequences import validate_sequences
 from sklearn_ext._validation import Interval, StrOptions, check_is_fitted
 from sklearn_ext.neural_network._base import BaseNet
@@ -89,6 +92,20 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
         import torch
 
         return _as_ragged(sequences).to(device).take(torch.arange(len(sequences), device=device))
+
+    def _add_raw_outputs(self, graph, module, arrays):
+        """Add the nodes from the inputs to raw outputs, (n_members, n, n_outputs)."""
+        X = graph.input("X", (None, None, self.n_channels_))
+        lengths = graph.input("lengths", (None,), np.int64)
+        values, steps = add_steps(graph, X, lengths, self._center, self._scale)
+        found = [
+            add_sequence_net(
+                graph, values, steps, arrays_below(arrays, f"nets.{index}"), self._architecture
+            )
+            for index in range(module.n_members)
+        ]
+        axis = np.array([0])
+        return graph.joined([graph.add("Unsqueeze", raw, axis) for raw in found], axis=0)
 
     # Decisions that depend on the number of sequences and their lengths
 

@@ -1,11 +1,13 @@
 """Nets for tables: reading and coding columns, and their encoding inside the net."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 
+from sklearn_ext._onnx.feed_forward import add_encoding, add_tower
+from sklearn_ext._onnx.graph import arrays_below
 from sklearn_ext._validation import (
     Interval,
     StrOptions,
@@ -142,6 +144,43 @@ class BaseFeedForward(BaseNet):
 
     def _rows_at_once(self, table):
         return max(1, min(super()._rows_at_once(table), PREDICTED_AT_ONCE // table.shape[1]))
+
+    # As a graph
+
+    def _add_raw_outputs(self, graph, module, arrays):
+        """Add the nodes from the inputs to raw outputs, (n_members, n, n_outputs)."""
+        X = graph.input("X", (None, self.n_features_in_))
+        encoded = add_encoding(graph, X, self._encoding, self._numeric_categories(graph.dtype))
+        towers = [
+            add_tower(
+                graph,
+                encoded,
+                arrays_below(arrays, f"towers.{index}"),
+                self.activation,
+                sees_bins=tower.n_seen > module.encoding.n_plain,
+                gain=tower.gain,
+            )
+            for index, tower in enumerate(module.towers)
+        ]
+        return graph.joined(towers, axis=0)
+
+    def _numeric_categories(self, dtype):
+        """Numbers that the codes of categorical columns stand for, by the column's position."""
+        if self._categorical is None:
+            return {}
+        columns = np.flatnonzero(self._categorical)
+        for column, known in zip(columns, self._categories, strict=True):
+            if not all(isinstance(value, Real) for value in known):
+                raise NotImplementedError(
+                    f"to_onnx takes one table of numbers, but categorical_features holds column "
+                    f"{column} of other values. Fit on numbers, by OrdinalEncoder for instance."
+                )
+            if len(np.unique(np.array(known, dtype=dtype))) < len(known):
+                raise NotImplementedError(
+                    f"Some of categorical_features are equal in {dtype}, in column {column}. "
+                    "Give dtype='float64'."
+                )
+        return dict(zip(columns, self._categories, strict=True))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

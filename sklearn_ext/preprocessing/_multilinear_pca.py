@@ -9,6 +9,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 
+from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._validation import (
     Interval,
     RealNotInt,
@@ -37,7 +38,11 @@ def _sizes(bases):
 
 
 class MultilinearPCA(
-    ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator
+    DocumentationLinkMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    CallbackSupportMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Reduce tensors axis by axis: principal components of time, of channels, and so on.
 

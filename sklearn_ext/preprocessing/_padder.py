@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._sequence_values import AXIS_ORDERS, oriented
 from sklearn_ext._sequences import read_sequences, validate_sequences
 from sklearn_ext._validation import (
@@ -19,7 +20,7 @@ from sklearn_ext._validation import (
 __all__ = ["SequencePadder"]
 
 
-class SequencePadder(TransformerMixin, BaseEstimator):
+class SequencePadder(DocumentationLinkMixin, TransformerMixin, BaseEstimator):
     """Fill sequences of unequal length up to one tensor.
 
     With the default padding, NaN, the tensor says itself where each sequence ends: the

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 
+from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._sequence_values import AXIS_ORDERS
 from sklearn_ext._sequences import validate_sequences
 from sklearn_ext._validation import (
@@ -27,7 +28,7 @@ def _is_per_channel(scaler):
     return scaler.per == "channel"
 
 
-class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class SequenceScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Shift and scale sequences to zero mean and unit variance.
 
     Parameters

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._sequence_values import AXIS_ORDERS, oriented
 from sklearn_ext._sequences import read_sequences, validate_sequences
 from sklearn_ext._validation import (
@@ -48,7 +49,7 @@ class WindowSamples(NamedTuple):
     ends: np.ndarray
 
 
-class SlidingWindow(TransformerMixin, BaseEstimator):
+class SlidingWindow(DocumentationLinkMixin, TransformerMixin, BaseEstimator):
     """Cut long series into windows.
 
     There are two uses. :meth:`transform` keeps the number of samples, so that it can stand in a

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_consistent_length
 
+from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._validation import (
     HasMethods,
     Interval,
@@ -33,7 +34,13 @@ AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
 AT_LEAST_0 = Interval(Real, 0, None, closed="left")
 
 
-class TextSummarizer(SameShapeOutputMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class TextSummarizer(
+    SameShapeOutputMixin,
+    DocumentationLinkMixin,
+    OneToOneFeatureMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
     """Summaries of texts, from the texts' own sentences or from a language model.
 
     The default works offline: it ranks the sentences of each text and keeps the best ones, within

@@ -1,0 +1,177 @@
+"""Nets for texts: reading, tokens, architecture and the parts of a batch."""
+
+import json
+import os
+from dataclasses import replace
+from numbers import Integral, Real
+
+import numpy as np
+
+from sklearn_ext._validation import Interval, StrOptions
+from sklearn_ext.neural_network._base import BaseNet
+from sklearn_ext.neural_network._texts import read_texts
+from sklearn_ext.neural_network._tokenizer import (
+    ByteTokenizer,
+    StoredTokenizer,
+    trained_tokenizer,
+)
+
+__all__ = ["BaseText"]
+
+# Up to so many texts a fit takes full batches: then a weight of 2 is exactly a text given twice.
+FULL_BATCH_TEXTS = 64
+TOKENS_AT_ONCE = 2**13  # padded tokens that are predicted in one go
+
+
+class BaseText(BaseNet):
+    """What both estimators of texts do with them.
+
+    A subclass tells what a net makes of tokens. Rows are
+    :class:`~sklearn_ext.neural_network._token_rows.TokenRows`. It also has
+
+    - ``_own_epochs`` and ``_own_rate``, how long and how fast a net of our own is trained, the rate
+      times `hidden_size`;
+    - ``_frames_texts``, whether the tokenizer of a pre-trained model puts its special tokens around
+      texts;
+    - ``_body()``, the part of the net that a pre-trained model is.
+    """
+
+    _parameter_constraints = {
+        **{k: v for k, v in BaseNet._parameter_constraints.items() if k != "n_members"},
+        "model": [str, os.PathLike, None],
+        "tokenizer": [StrOptions({"byte", "bpe"})],
+        "vocab_size": [Interval(Integral, 257, None, closed="left")],
+        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "num_layers": [Interval(Integral, 1, None, closed="left")],
+        "num_heads": [Interval(Integral, 1, None, closed="left")],
+        "positions": [StrOptions({"rotary", "learned"})],
+        "max_length": [Interval(Integral, 2, None, closed="left")],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
+        "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+    }
+
+    def _read_rows(self, X, *, reset):
+        """Give texts as they are; tokens are made of them once the tokenizer is known."""
+        texts = read_texts(self, X, reset=reset)
+        return replace(texts, dtype=np.dtype(np.float64)) if self.precision == "float64" else texts
+
+    def _learn_tokenizer(self, texts):
+        """Set the tokenizer; texts are those of positive weight."""
+        if self.model is not None:
+            self._read_pretrained()
+        elif self.tokenizer == "byte":
+            self.tokenizer_ = ByteTokenizer()
+        else:
+            self.tokenizer_ = trained_tokenizer(texts, self.vocab_size)
+
+    def _read_pretrained(self):
+        """Set tokenizer and architecture of a pre-trained model."""
+        from sklearn_ext._torch.pretrained import read_config, read_tokenizer
+
+        config, found = read_config(self.model), read_tokenizer(self.model)
+        most = min(found.pop("most"), json.loads(config).get("max_position_embeddings", np.inf))
+        if self.max_length > most:
+            raise ValueError(
+                f"max_length={self.max_length} is more than the {most} tokens that the model "
+                "sees at once. Lower it."
+            )
+        longest = self.max_length if self._frames_texts else None
+        self.tokenizer_ = StoredTokenizer(**found, longest=longest, is_framed=self._frames_texts)
+        self._architecture = {"config": config, "dropout": self.dropout}
+
+    def _learn_inputs(self, rows, y, weights):
+        """Set the architecture of a net of our own; that of another is known by now."""
+        if self.model is None:
+            self._architecture = self._own_architecture()
+
+    def _build_net(self, generator):
+        """Make a new net, and give it the weights of a pre-trained one."""
+        super()._build_net(generator)
+        if self.model is not None:
+            from sklearn_ext._torch.pretrained import copy_weights
+
+            copy_weights(self._body(), self.model)
+
+    def _own_architecture(self):
+        """Sizes of a net of our own."""
+        if self.hidden_size % self.num_heads:
+            raise ValueError(
+                f"hidden_size={self.hidden_size} must be a multiple of num_heads={self.num_heads}."
+            )
+        if self.positions == "rotary" and self.hidden_size // self.num_heads % 2:
+            raise ValueError(
+                "positions='rotary' needs an even hidden_size / num_heads, got "
+                f"{self.hidden_size} / {self.num_heads}. Change these, or set positions='learned'."
+            )
+        return {
+            "n_tokens": self.tokenizer_.n_tokens,
+            "width": self.hidden_size,
+            "n_layers": self.num_layers,
+            "n_heads": self.num_heads,
+            "positions": self.positions,
+            "longest": self.max_length,
+            "dropout": self.dropout,
+        }
+
+    def _train(self, context, X, data, valid, *, partial, going_on):
+        """Train the net, or leave it as it starts where no epoch is asked for."""
+        if partial or self.max_iter != 0:
+            super()._train(context, X, data, valid, partial=partial, going_on=going_on)
+        elif not going_on:
+            self._start_only(data[0].dtype)
+
+    def _start_only(self, dtype):
+        """Make the net and set the attributes of a run of no epochs."""
+        import torch
+
+        from sklearn_ext._torch.parameters import set_dtype
+        from sklearn_ext._torch.random import make_generator
+
+        self._build_net(make_generator(self.random_state))
+        module = self.net_.module_.train(False)
+        set_dtype(module, None, torch.float64 if dtype == np.float64 else torch.float32)
+        self.loss_curve_, self.n_iter_, self.t_ = [], 0, 0
+        self.loss_ = self.best_loss_ = np.nan
+        self.validation_loss_curve_ = self.validation_scores_ = None
+        self.best_validation_score_ = None
+        self.n_parameters_ = sum(parameter.numel() for parameter in module.parameters())
+
+    def _training_inputs(self, rows, device, dtype):
+        return [part.as_ragged().to(device) for part in rows], self.net_.module_.members
+
+    def _prediction_inputs(self, rows, device):
+        import torch
+
+        return rows.as_ragged().to(device).take(torch.arange(len(rows), device=device))
+
+    def _prediction_parts(self, rows):
+        return rows.parts(TOKENS_AT_ONCE)
+
+    def _batch_size(self, n_rows):
+        if self.batch_size != "auto":
+            return min(self.batch_size, n_rows)
+        if n_rows <= FULL_BATCH_TEXTS:
+            return n_rows
+        return int(min(32, max(8, n_rows / 8)))
+
+    def _epochs(self, rows, steps_an_epoch):
+        if self.max_iter != "auto":
+            return self.max_iter
+        return self._own_epochs if self.model is None else 3
+
+    def _initial_rate(self):
+        if self.learning_rate_init != "auto":
+            return self.learning_rate_init
+        return self._own_rate / self.hidden_size if self.model is None else 5e-5
+
+    def _longest(self):
+        """Most tokens that the net sees at once."""
+        return self.max_length
+
+    def _stops_early(self, n_rows):
+        return n_rows > 2000 if self.early_stopping == "auto" else self.early_stopping
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        return tags

@@ -1,0 +1,179 @@
+"""From texts to tokens and back.
+
+Both tokenizers are plain values: they are pickled with an estimator, and compared by what they do.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from sklearn_ext._optional import import_optional
+
+__all__ = ["ByteTokenizer", "Ending", "StoredTokenizer", "trained_tokenizer"]
+
+
+@dataclass(frozen=True)
+class ByteTokenizer:
+    """The bytes of UTF-8, 0 to 255, and one token for both ends of a text.
+
+    Attributes
+    ----------
+    n_tokens : int
+        Size of the vocabulary.
+    start, end : int
+        What every text begins and ends with.
+    is_framed : bool
+        Whether `encode` puts tokens around texts: it does not.
+
+    Examples
+    --------
+    >>> from sklearn_ext.neural_network._tokenizer import ByteTokenizer
+    >>> ByteTokenizer().encode(["Aé"])
+    [array([ 65, 195, 169])]
+    """
+
+    n_tokens: int = 257
+    start: int = 256
+    end: int = 256
+    is_framed: bool = False
+
+    def encode(self, texts):
+        """List the tokens of each text, int64, without its ends."""
+        # Half of a surrogate pair is no Unicode text, but a Python string may hold one.
+        encoded = (text.encode("utf-8", "surrogatepass") for text in texts)
+        return [np.frombuffer(data, np.uint8).astype(np.int64) for data in encoded]
+
+    def decode(self, tokens):
+        """Make a text of tokens; bytes that are not UTF-8 become U+FFFD."""
+        return bytes(token for token in tokens if token < 256).decode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class StoredTokenizer:
+    """A tokenizer of the package `tokenizers`, kept as its JSON text.
+
+    Attributes
+    ----------
+    definition : str
+        JSON.
+    n_tokens : int
+        Size of the vocabulary, with the tokens of both ends.
+    start, end : int
+        What every text begins and ends with; of no use if texts are framed.
+    longest : int or None
+        Length at which texts are cut, frame included; None for never.
+    is_framed : bool
+        Whether `encode` puts the special tokens of the tokenizer around texts.
+    """
+
+    definition: str
+    n_tokens: int
+    start: int
+    end: int
+    longest: int | None = None
+    is_framed: bool = False
+
+    def encode(self, texts):
+        """List the tokens of each text, int64."""
+        model = _loaded(self.definition, self.longest)
+        found = model.encode_batch(list(texts), add_special_tokens=self.is_framed)
+        return [np.array(encoding.ids, dtype=np.int64) for encoding in found]
+
+    def decode(self, tokens):
+        """Make a text of tokens, without special ones."""
+        inner = [int(token) for token in tokens if token not in (self.start, self.end)]
+        return _loaded(self.definition, self.longest).decode(inner, skip_special_tokens=True)
+
+
+@lru_cache(maxsize=8)
+def _loaded(definition, longest):
+    """Read a tokenizer; large ones take a good part of a second."""
+    tokenizers = import_optional("tokenizers", extra="transformers", purpose="This tokenizer")
+    model = tokenizers.Tokenizer.from_str(definition)
+    model.no_padding()
+    if longest is None:
+        model.no_truncation()
+    else:
+        model.enable_truncation(longest)
+    return model
+
+
+def trained_tokenizer(texts, vocab_size):
+    """Learn a byte-level byte-pair encoding [1]_.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        What it is learned from.
+    vocab_size : int
+        Tokens, the 256 bytes and the one token of both ends included; fewer if the texts do not
+        give so many.
+
+    Returns
+    -------
+    tokenizer : StoredTokenizer
+        With it, every text can be written, and any sequence of tokens read.
+
+    References
+    ----------
+    .. [1] R. Sennrich, B. Haddow and A. Birch, "Neural machine translation of rare words with
+       subword units", ACL 2016, arXiv:1508.07909; algorithm 1.
+    """
+    tokenizers = import_optional("tokenizers", extra="transformers", purpose="tokenizer='bpe'")
+    model = tokenizers.Tokenizer(tokenizers.models.BPE())
+    model.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=vocab_size - 1,
+        initial_alphabet=sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    model.train_from_iterator(texts, trainer)
+    # The token of both ends is none of the model's, so that no text can hold it.
+    end = model.get_vocab_size()
+    return StoredTokenizer(model.to_str(), end + 1, end, end)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Where a text that is drawn token by token ends.
+
+    Attributes
+    ----------
+    tokenizer : ByteTokenizer or StoredTokenizer
+        Of the tokens.
+    stop : tuple of str
+        Strings in front of which it ends, not empty ones.
+
+    Examples
+    --------
+    >>> from sklearn_ext.neural_network._tokenizer import ByteTokenizer, Ending
+    >>> ending = Ending(ByteTokenizer(), ("b",))
+    >>> ending.is_over([97, 98]), ending.text([97, 98])
+    (True, 'a')
+    """
+
+    tokenizer: object
+    stop: tuple = ()
+
+    def __post_init__(self):
+        if not all(isinstance(string, str) and string for string in self.stop):
+            raise ValueError(f"stop must hold strings that are not empty, got {list(self.stop)}.")
+
+    def is_over(self, tokens):
+        """Tell whether the text is complete with the last of its tokens."""
+        if tokens[-1] == self.tokenizer.end:
+            return True
+        if not self.stop:
+            return False
+        # A string of n bytes has at most n tokens; some more, as one may be cut inside a character.
+        longest = max(len(string.encode()) for string in self.stop)
+        end = self.tokenizer.decode(tokens[-longest - 4 :])
+        return any(string in end for string in self.stop)
+
+    def text(self, tokens):
+        """Make the text of all its tokens."""
+        text = self.tokenizer.decode(tokens)
+        ends = [text.find(string) for string in self.stop if string in text]
+        return text[: min(ends, default=len(text))]

@@ -1,0 +1,272 @@
+"""Transformers that put labels on texts."""
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+
+from sklearn_ext._validation import StrOptions, _fit_context, check_is_fitted, with_callbacks
+from sklearn_ext.neural_network._classification_targets import ClassificationTargets
+from sklearn_ext.neural_network._text_docstrings import documented_text_net
+from sklearn_ext.neural_network._textual import BaseText
+from sklearn_ext.neural_network._token_rows import TokenRows
+
+__all__ = ["TransformerClassifier"]
+
+
+@documented_text_net(
+    own="""\
+model : str, os.PathLike or None, default=None
+        None builds a small encoder: pre-norm blocks with GELU. Otherwise the folder of a
+        pre-trained transformers encoder, or a name on the Hugging Face hub, which needs a network:
+        `fit` starts from its weights, and its tokenizer and sizes take the place of those below.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, multiplied by `sample_weight`. "balanced" makes all classes weigh
+        the same.
+    label_smoothing : float, default=0.0
+        Probability, in [0, 1), taken from each label and spread over all classes.
+    pooling : {"mean", "first"}, default="mean"
+        What the states of all tokens become: their mean, or the state of the first token.
+    """,
+    attributes="""\
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; for multilabel y the positions of the labels.
+    n_outputs_ : int
+        Number of outputs.
+""",
+    references="",
+    rate="0.3",
+    epochs="12, or 3 for a pre-trained model.",
+    dropout="0.1",
+    unit="",
+    score=": the accuracy",
+    rows="texts",
+    notes="""Of longer
+    texts only the first `max_length` tokens are read. What is predicted for a text does not depend
+    on the others.""",
+)
+class TransformerClassifier(
+    ClassificationTargets, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseText
+):
+    """Transformer for classification of texts, trained as a whole.
+
+    It is an encoder of our own, or a pre-trained one of the package transformers, whose states are
+    pooled and go through one linear layer. Its pooled states can be used elsewhere.
+
+    Parameters
+    ----------
+    <parameters>
+
+    Attributes
+    ----------
+    <attributes>
+
+    See Also
+    --------
+    CausalLanguageModel : Probabilities of texts.
+    RNNClassifier : Labels of sequences of numbers.
+
+    Notes
+    -----
+    <notes>
+
+    Examples
+    --------
+    >>> from sklearn_ext import TransformerClassifier
+    >>> texts = ["red apple", "green pear", "red cherry", "green apple"] * 4
+    >>> y = ["red", "green", "red", "green"] * 4
+    >>> model = TransformerClassifier(random_state=0).fit(texts, y)
+    >>> model.predict(["red pear"])
+    array(['red'], dtype='<U5')
+    >>> model.transform(["red pear"]).shape
+    (1, 64)
+    """
+
+    _own_epochs, _own_rate, _frames_texts = 12, 0.3, True
+    _parameter_constraints = {
+        **BaseText._parameter_constraints,
+        **ClassificationTargets._parameter_constraints,
+        "pooling": [StrOptions({"mean", "first"})],
+    }
+
+    def __init__(
+        self,
+        model=None,
+        *,
+        class_weight=None,
+        label_smoothing=0.0,
+        pooling="mean",
+        tokenizer="byte",
+        vocab_size=1000,
+        hidden_size=64,
+        num_layers=2,
+        num_heads=4,
+        positions="rotary",
+        max_length=256,
+        solver="adam",
+        alpha=0.01,
+        batch_size="auto",
+        learning_rate="one_cycle",
+        learning_rate_init="auto",
+        warmup_fraction=0.0,
+        power_t=0.5,
+        max_iter="auto",
+        shuffle=True,
+        random_state=None,
+        tol=0.0,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.95,
+        epsilon=1e-8,
+        n_iter_no_change="auto",
+        dropout=0.1,
+        max_grad_norm=1.0,
+        gradient_accumulation_steps=1,
+        precision="auto",
+        device="auto",
+        compile=False,
+        callbacks=None,
+    ):
+        values = locals()
+        for name in self._get_param_names():
+            setattr(self, name, values[name])
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, validation_set=None):
+        """Fit the net.
+
+        Parameters
+        ----------
+        X : array-like of str of shape (n_samples,), or of shape (n_samples, n_features)
+            Texts.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels of any type, or an indicator matrix of several labels a text.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights >= 0.
+        validation_set : tuple, default=None
+            ``(X, y)`` or ``(X, y, sample_weight)`` whose loss is watched, instead of held-out
+            texts.
+
+        Returns
+        -------
+        self : TransformerClassifier
+            The fitted estimator.
+        """
+        vars(self).pop("_known_classes", None)  # those of an earlier partial_fit
+        return self._fit_rows(X, y, sample_weight, validation_set)
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Go once through some texts, at the initial learning rate.
+
+        The tokenizer is that of the first call.
+
+        Parameters
+        ----------
+        X : array-like of str of shape (n_samples,), or of shape (n_samples, n_features)
+            Texts.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels of any type, or an indicator matrix of several labels a text.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever come; needed in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights >= 0.
+
+        Returns
+        -------
+        self : TransformerClassifier
+            The fitted estimator.
+        """
+        if classes is None and not hasattr(self, "classes_"):
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        self._known_classes = None if classes is None else np.unique(classes)
+        return self._fit_rows(X, y, sample_weight, None, partial=True)
+
+    # Tokens
+
+    def _weighted_rows(self, texts, y, sample_weight, *, reset):
+        texts, y, weights = super()._weighted_rows(texts, y, sample_weight, reset=reset)
+        if reset:
+            self._learn_tokenizer(texts.strings)
+        return self._tokens(texts), y, weights
+
+    def _read_validation(self, validation_set):
+        found = super()._read_validation(validation_set)
+        return found and (self._tokens(found[0]), *found[1:])
+
+    def _tokens(self, texts):
+        """Cut texts into tokens."""
+        sequences = self.tokenizer_.encode(texts.strings)
+        if not self.tokenizer_.is_framed:
+            start = [self.tokenizer_.start]
+            sequences = [np.append(start, tokens[: self._longest() - 1]) for tokens in sequences]
+        return TokenRows.from_list(sequences, texts.dtype)
+
+    def _responses(self, X):
+        check_is_fitted(self)
+        return self._member_responses(self._tokens(self._read_rows(X, reset=False)))
+
+    # The net
+
+    def _build_module(self, generator):
+        from sklearn_ext._torch.text_encoder import PooledClassifier
+
+        encoder, n_outputs = self._encoder(generator), self._build_loss().n_outputs(self._n_targets)
+        dropout = self._architecture["dropout"]
+        return PooledClassifier(encoder, self.pooling, n_outputs, dropout, generator)
+
+    def _encoder(self, generator):
+        if "config" in self._architecture:
+            from sklearn_ext._torch.pretrained import PretrainedEncoder
+
+            return PretrainedEncoder(**self._architecture)
+        from sklearn_ext._torch.text_encoder import TextEncoder
+
+        return TextEncoder(**self._architecture, generator=generator)
+
+    def _body(self):
+        return self.net_.module_.encoder
+
+    # The pooled state
+
+    def transform(self, X):
+        """Give the pooled state of each text, for use in another estimator.
+
+        Parameters
+        ----------
+        X : array-like of str of shape (n_samples,), or of shape (n_samples, n_features)
+            Texts.
+
+        Returns
+        -------
+        pooled : ndarray of shape (n_samples, hidden_size)
+            What the last linear layer sees.
+        """
+        import torch
+
+        from sklearn_ext._torch.threads import one_thread
+
+        check_is_fitted(self)
+        rows = self._tokens(self._read_rows(X, reset=False))
+        module = self._live_net().module_
+        device = next(module.parameters()).device
+        found = np.empty((len(rows), self._n_features_out), dtype=rows.dtype)
+        with torch.no_grad(), one_thread():
+            for part in self._prediction_parts(rows):
+                inputs = self._prediction_inputs(rows[part], device)
+                found[part] = module.pooled(inputs).cpu().numpy()
+        return found
+
+    @property
+    def _n_features_out(self):
+        return self.net_.module_.encoder.width
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,184 @@
+"""Models of transformers as bodies: tiny ones of random weights, made here."""
+
+import pickle
+
+import numpy as np
+import pytest
+import tokenizers
+import torch
+import transformers
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_ext import CausalLanguageModel, TransformerClassifier
+
+TEXTS = ["one two", "two three four one two three", "four", "", "one one"] * 2
+LABELS = [0, 1, 0, 1, 0] * 2
+WORDS = ["<pad>", "<s>", "</s>", "<unk>", "one", "two", "three", "four"]
+
+CAUSAL = {
+    "llama": {"num_key_value_heads": 1, "attention_dropout": 0.1},
+    "gpt2": {"n_positions": 32},
+    "mistral": {"num_key_value_heads": 1, "sliding_window": 3},
+    "gpt_neox": {"hidden_dropout": 0.1},
+    "opt": {"word_embed_proj_dim": 8, "ffn_dim": 16},
+}
+ENCODERS = {"bert": {}, "distilbert": {"dim": 8, "hidden_dim": 16}, "roberta": {}}
+
+
+def word_tokenizer():
+    model = tokenizers.models.WordLevel(dict(zip(WORDS, range(8), strict=True)), "<unk>")
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        model_max_length=32,
+    )
+
+
+def saved(folder, kind, auto, settings):
+    """Save a model of random weights and its tokenizer."""
+    sizes = {
+        "vocab_size": 8,
+        "hidden_size": 8,
+        "intermediate_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 32,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 0,
+    }
+    if kind == "roberta":
+        sizes["max_position_embeddings"] = 40
+    config = transformers.AutoConfig.for_model(kind, **sizes | settings)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = auto.from_config(config).float()
+        for parameter in model.parameters():  # far from a uniform prediction
+            if parameter.ndim == 2:
+                torch.nn.init.normal_(parameter, std=0.4)
+    model.save_pretrained(folder)
+    word_tokenizer().save_pretrained(folder)
+    return folder, model.train(False)
+
+
+@pytest.fixture(params=CAUSAL)
+def causal(request, tmp_path):
+    auto = transformers.AutoModelForCausalLM
+    return saved(tmp_path / request.param, request.param, auto, CAUSAL[request.param])
+
+
+@pytest.fixture(params=ENCODERS)
+def encoder(request, tmp_path):
+    auto = transformers.AutoModel
+    return saved(tmp_path / request.param, request.param, auto, ENCODERS[request.param])
+
+
+def untrained(folder, **params):
+    """Fit so slowly that the weights stay."""
+    settings = {"max_length": 16, "learning_rate_init": 1e-30, "max_iter": 1, "random_state": 0}
+    return CausalLanguageModel(model=folder, **settings | params).fit(TEXTS)
+
+
+@torch.no_grad()
+def loop(model, text):
+    tokens = [1, *(WORDS.index(word) for word in text.split()), 2]
+    total = 0.0
+    for step in range(1, len(tokens)):
+        logits = model(input_ids=torch.tensor([tokens[:step]])).logits[0, -1]
+        total += float(logits.double().log_softmax(-1)[tokens[step]])
+    return total
+
+
+def test_likelihood_is_the_models_own_and_packs_where_it_can(causal):
+    folder, model = causal
+    found = untrained(folder)
+    # OPT does not tell texts apart by their positions; it is found out.
+    assert found.net_.module_.body.packs == (folder.name != "opt")
+    assert_allclose(found.score_samples(TEXTS), [loop(model, t) for t in TEXTS], rtol=1e-5)
+
+
+def test_weights_are_those_of_the_file_and_fit_moves_them(causal):
+    folder, model = causal
+    at_start = untrained(folder).net_.module_.body.model.state_dict()
+    for name, value in model.state_dict().items():
+        assert_allclose(at_start[name], value, rtol=1e-6, atol=1e-12, err_msg=name)
+    settings = {"max_length": 16, "max_iter": 20, "learning_rate_init": 0.01, "random_state": 0}
+    first, second = (CausalLanguageModel(folder, dropout=0.1, **settings).fit(TEXTS) for _ in "ab")
+    assert first.loss_ < first.loss_curve_[0]
+    assert_array_equal(first.score_samples(TEXTS), second.score_samples(TEXTS))
+
+
+def test_greedy_text_is_that_of_generate(causal):
+    folder, model = causal
+    found = untrained(folder).generate(["one", "two three"], temperature=0, max_new_tokens=6)
+    for prompt, text in zip(([1, 4], [1, 5, 6]), found, strict=True):
+        drawn = model.generate(
+            torch.tensor([prompt]), max_new_tokens=6, do_sample=False, pad_token_id=0
+        )
+        expected = [WORDS[i] for i in drawn[0, len(prompt) :] if i > 2]
+        assert text.split() == expected
+
+
+def test_cached_steps_are_the_uncached(causal):
+    body = untrained(causal[0]).net_.module_.body
+    tokens = torch.tensor([[1, 4, 5, 6, 7, 4, 5]])
+    with torch.no_grad():
+        logits, memory = body.step(tokens[:, :2], None)
+        for length in range(2, 7):
+            torch.testing.assert_close(logits, body(tokens[:, :length])[:, -1], atol=1e-4, rtol=0)
+            logits, memory = body.step(tokens[:, length : length + 1], memory)
+
+
+def test_pickles_need_no_file(causal, tmp_path):
+    model = untrained(causal[0])
+    data = pickle.dumps(model)
+    (causal[0] / "config.json").unlink()
+    assert_array_equal(pickle.loads(data).score_samples(TEXTS), model.score_samples(TEXTS))
+
+
+def test_encoder_states_are_its_own(encoder):
+    folder, reference = encoder
+    model = TransformerClassifier(
+        folder, max_length=16, learning_rate_init=1e-30, max_iter=1, random_state=0
+    ).fit(TEXTS, LABELS)
+    for text, found in zip(TEXTS, model.transform(TEXTS), strict=True):
+        tokens = torch.tensor([[1, *(WORDS.index(word) for word in text.split()), 2]])
+        with torch.no_grad():
+            states = reference(input_ids=tokens).last_hidden_state[0]
+        assert_allclose(found, states.mean(0).numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_encoder_is_trained_as_a_whole_and_repeats(encoder, capfd):
+    state = torch.get_rng_state()
+    settings = {"max_length": 16, "max_iter": 100, "learning_rate_init": 0.005, "random_state": 0}
+    y = ["three" in text for text in TEXTS]
+    first, second = (TransformerClassifier(encoder[0], **settings).fit(TEXTS, y) for _ in "ab")
+    assert first.score(TEXTS, y) == 1.0
+    assert_array_equal(first.predict_proba(TEXTS), second.predict_proba(TEXTS))
+    returned = pickle.loads(pickle.dumps(first))
+    assert_array_equal(returned.predict_proba(TEXTS), first.predict_proba(TEXTS))
+    assert torch.equal(state, torch.get_rng_state())
+    assert capfd.readouterr() == ("", "")
+
+
+def test_tables_go_in_too(encoder):
+    X = np.arange(12.0).reshape(6, 2)
+    model = TransformerClassifier(encoder[0], max_length=16, max_iter=1, random_state=0)
+    found = model.fit(X, [0, 1] * 3).predict_proba(X)
+    assert found.dtype == np.float64
+
+
+def test_models_that_cannot_be_read_are_named(tmp_path, encoder):
+    missing = tmp_path / "nothing"
+    with pytest.raises(ValueError, match=r"model='.*nothing' is neither a folder nor a file"):
+        TransformerClassifier(missing).fit(TEXTS, LABELS)
+    with pytest.raises(ValueError, match="max_length=256 is more than the 32 tokens"):
+        TransformerClassifier(encoder[0]).fit(TEXTS, LABELS)
