@@ -131,7 +131,7 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseNet):
         return int(min(n_rows, max(8, min(64, most, n_rows / 8))))
 
     def _epochs(self, sequences, steps_an_epoch):
-        """Epochs of some gradient steps; fewer for short sequences, more for many."""
+        """Number of epochs: fewer steps for short sequences, more for many or without stem."""
         if self.max_iter != "auto":
             return self.max_iter
         steps = STEPS * max(1.0, (len(sequences) / 1000) ** 0.5)
