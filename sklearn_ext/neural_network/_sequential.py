@@ -16,7 +16,7 @@ from sklearn_ext.neural_network._base import BaseNet
 
 __all__ = ["BaseRecurrent"]
 
-STEPS, STEPS_WITHOUT_STEM = 450, 1500  # of gradients
+STEPS, STEPS_WITHOUT_STEM = 450, 1000  # of gradients
 STEPS_IN_STEM = 2**13  # of the sequences of a batch
 STEPS_AT_ONCE = 2**16  # padded steps that are predicted in one go
 
