@@ -54,11 +54,13 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 # -- API reference ----------------------------------------------------------------------------
+templates_path = ["_templates"]
 autosummary_generate = True
+autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings say more than the annotations
-# scikit-learn's inherited methods are documented in scikit-learn.
-numpydoc_show_inherited_class_members = False
-numpydoc_class_members_toctree = False
+# The template of classes lists methods with all they take; a table of them is not needed.
+numpydoc_show_class_members = False
 # Our docstrings write shapes and words such as `array-like` in type positions.
 numpydoc_xref_param_type = False
 
