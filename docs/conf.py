@@ -48,16 +48,19 @@ html_theme_options = {
     "pygments_light_style": "tango",
     "pygments_dark_style": "monokai",
 }
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
 html_sidebars = {"index": [], "quick_start": [], "migration": [], "benchmarks": []}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 # -- API reference ----------------------------------------------------------------------------
+templates_path = ["_templates"]
 autosummary_generate = True
+autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings say more than the annotations
-# scikit-learn's inherited methods are documented in scikit-learn.
-numpydoc_show_inherited_class_members = False
-numpydoc_class_members_toctree = False
+# The template of classes lists methods with all they take; a table of them is not needed.
+numpydoc_show_class_members = False
 # Our docstrings write shapes and words such as `array-like` in type positions.
 numpydoc_xref_param_type = False
 

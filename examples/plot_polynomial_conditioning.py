@@ -74,7 +74,7 @@ left.text(20, 1.5 * no_digit_left, "no digit left in float64", ha="right", color
 left.set(xlabel="degree", ylabel="condition number", ylim=(0.5, 1e18))
 left.set_title("Same functions, other columns")
 left.set_xticks([1, 5, 10, 15, 20])
-left.legend(loc="center right")
+left.legend(loc="upper right", bbox_to_anchor=(1, 0.84))
 
 right.plot(degrees, pipeline_r2, ".-", label="scaler, PolynomialFeatures, LinearRegression")
 right.plot(degrees, our_r2, ".-", label="PolynomialRegressor")

@@ -60,6 +60,7 @@ figure, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 4.2), layout="co
 shown = left.imshow(padded[..., 0], aspect="auto", cmap="viridis")
 figure.colorbar(shown, ax=left, label="first channel")
 left.set(xlabel="timestep", ylabel="sequence", title="Ragged sequences, padded with NaN")
+left.set_xticks(range(0, padded.shape[1], 3))
 
 for axis, (name, marker) in enumerate([("rows", "o-"), ("columns", "s-")]):
     share = np.cumsum(by_axis[-1].axis_variance_ratios_[axis])

@@ -45,14 +45,18 @@ TABLE = re.compile(r"(<!-- composition -->\n).*?(<!-- /composition -->)", re.DOT
 # One parameter of each estimator that a search goes through. What the tests leave at its
 # default is as the user finds it; nets take few epochs.
 SEARCHED = {
+    "CausalLanguageModel": {"hidden_size": [16, 32]},
     "FFNNClassifier": {"activation": ["gelu", "relu"]},
     "FFNNRegressor": {"activation": ["gelu", "relu"]},
+    "LoRAAdapter": {"r": [2, 4]},
     "MultilinearPCA": {"n_components": [0.5, 0.9]},
     "PolynomialRegressor": {"degree": [1, 2]},
     "RNNClassifier": {"cell": ["mingru", "lstm"]},
     "RNNRegressor": {"cell": ["mingru", "lstm"]},
     "SequencePadder": {"n_timesteps": [None, "fit"]},
     "SequenceScaler": {"per": ["series", "channel"]},
+    "TextSummarizer": {"max_sentences": [1, 2]},
+    "TransformerClassifier": {"hidden_size": [16, 32]},
 }
 # It gives several windows for a series, so the targets have to come from it too.
 CHANGES_THE_ROWS = {"SlidingWindow"}
@@ -75,9 +79,14 @@ def predicts(estimator):
     return is_classifier(estimator) or is_regressor(estimator)
 
 
+def stands_alone(estimator):
+    """Whether it can be the last step: a predictor or a density estimator."""
+    return predicts(estimator) or not hasattr(estimator, "transform")
+
+
 def predictor(estimator):
     """Make a predictor of a transformer, by the simplest one behind it."""
-    if predicts(estimator):
+    if stands_alone(estimator):
         return quick(estimator)
     if hasattr(estimator, "set_output"):
         return make_pipeline(quick(estimator), Ridge())
@@ -94,8 +103,13 @@ def data(estimator):
 
 def prefixed(estimator):
     """Parameter of the search, by its name inside `predictor`."""
-    prefix = "" if predicts(estimator) else f"{name_of(estimator).lower()}__"
+    prefix = "" if stands_alone(estimator) else f"{name_of(estimator).lower()}__"
     return {prefix + name: values for name, values in SEARCHED[name_of(estimator)].items()}
+
+
+def answers(fitted, X):
+    """Predictions, or the log-likelihoods of a density estimator."""
+    return fitted.predict(X) if hasattr(fitted, "predict") else fitted.score_samples(X)
 
 
 # The compositions: each takes an estimator and asserts
@@ -106,17 +120,16 @@ def in_pipeline(estimator):
     piped = make_pipeline(StandardScaler(), predictor(estimator)).fit(X, y)
     scaled = StandardScaler().fit_transform(X)
     alone = predictor(estimator).fit(scaled, y)
-    assert_array_equal(piped.predict(X), alone.predict(scaled))
+    assert_array_equal(answers(piped, X), answers(alone, scaled))
 
 
 def in_column_transformer(estimator):
     X, y = data(estimator)
-    if predicts(estimator):
-        columns, first = ColumnTransformer([("some", "passthrough", [0, 2, 3])]), None
+    if stands_alone(estimator):
+        columns = ColumnTransformer([("some", "passthrough", [0, 2, 3])])
         piped = make_pipeline(columns, quick(estimator)).fit(X, y)
-        assert_array_equal(
-            piped.predict(X), quick(estimator).fit(X[:, [0, 2, 3]], y).predict(X[:, [0, 2, 3]])
-        )
+        alone = quick(estimator).fit(X[:, [0, 2, 3]], y)
+        assert_array_equal(answers(piped, X), answers(alone, X[:, [0, 2, 3]]))
         return
     columns = ColumnTransformer([("first", quick(estimator), [0, 2, 3])], remainder="passthrough")
     first = quick(estimator).fit(X[:, [0, 2, 3]], y).transform(X[:, [0, 2, 3]])
@@ -127,7 +140,7 @@ def assert_searched(search, estimator, X, y):
     ((name, values),) = prefixed(estimator).items()
     assert search.best_params_[name] in values
     best = predictor(estimator).set_params(**search.best_params_).fit(X, y)
-    assert_array_equal(search.predict(X), best.predict(X))
+    assert_array_equal(answers(search, X), answers(best, X))
 
 
 def in_grid_search(estimator):
@@ -227,11 +240,11 @@ def in_multi_output(estimator):
 
 
 def weighted(estimator):
-    return predicts(estimator) and has_fit_parameter(estimator, "sample_weight")
+    return stands_alone(estimator) and has_fit_parameter(estimator, "sample_weight")
 
 
 def makes_columns(estimator):
-    return predicts(estimator) or hasattr(estimator, "set_output")
+    return stands_alone(estimator) or hasattr(estimator, "set_output")
 
 
 # Name, check, and the estimators that it applies to.

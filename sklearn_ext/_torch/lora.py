@@ -1,32 +1,19 @@
 """A module whose weights change by low-rank products while its own stay as they are."""
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from inspect import ismethod
 from typing import Any, cast
-from zlib import crc32
 
 import torch
 from torch import nn
 
-from sklearn_ext._torch.low_rank import (
-    Adaptable,
-    LoRASettings,
-    LowRank,
-    as_matrix,
-    as_weight,
-    is_transposed_linear,
-    principal_factors,
-)
+from sklearn_ext._torch.low_rank import LoRASettings, LowRank, is_transposed_linear
 from sklearn_ext._torch.modules import PackedLinear
 from sklearn_ext._torch.quantization import StoredWeight
-from sklearn_ext._torch.quantized_layers import (
-    quantize_layers,
-    restore_layer,
-    set_stored,
-    stored_weight,
-)
+from sklearn_ext._torch.quantized_base import checksum, quantize_base
+from sklearn_ext._torch.quantized_layers import restore_layer, stored_weight
+from sklearn_ext._torch.shared_copies import places_of, shared_copy
 from sklearn_ext._torch.targets import chosen_weights, whole_weights
 
 __all__ = ["LoRAModule"]
@@ -36,7 +23,6 @@ Tensor = torch.Tensor
 # Called modules whose change can be added to their outputs, which costs less than a new weight.
 # A class derived from them may read its weight in another way.
 _PARALLEL = (nn.Linear, PackedLinear)
-LOFTQ_STEPS = 5
 
 
 class LoRAModule(nn.Module):
@@ -79,8 +65,6 @@ class LoRAModule(nn.Module):
        arXiv:2106.09685; section 4.1.
     .. [2] S. Hayou, N. Ghosh and B. Yu, "LoRA+: Efficient low rank adaptation of large models",
        ICML 2024, arXiv:2402.12354; section 4.
-    .. [3] Y. Li et al., "LoftQ: LoRA-fine-tuning-aware quantization for large language models",
-       ICLR 2024, arXiv:2310.08659.
 
     Examples
     --------
@@ -98,7 +82,7 @@ class LoRAModule(nn.Module):
 
     def __init__(self, base: nn.Module, settings: LoRASettings, generator: torch.Generator) -> None:
         super().__init__()
-        self.base = _shared_copy(base)
+        self.base = shared_copy(base)
         self._frozen = dict(self.base.named_parameters())
         self._names = list(self._frozen)
         self._members = base.parameter_members() if hasattr(base, "parameter_members") else []  # type: ignore[operator]
@@ -117,53 +101,21 @@ class LoRAModule(nn.Module):
         self._quantized: dict[str, list[nn.Module]] = {}
         self._checksums: dict[str, int] = {}
         if settings.quantization is not None:
-            self._quantize(settings, adapted)
-        self._places = _places(self.base)
+            self._quantize(settings)
+        self._places = places_of(self.base)
         self._parallel = [] if settings.use_dora else [n for n in adapted if self._adds(n)]
         self._ratio_of_B = settings.loraplus_lr_ratio or 1.0
         self._rounded: dict[str, Tensor] = {}
         self.is_merged = False
 
-    def _quantize(self, settings: LoRASettings, adapted: dict[str, Adaptable]) -> None:
-        """Quantise what is frozen and can be; where it is adapted, LoftQ starts at the residual."""
-        if settings.use_dora:
-            raise ValueError("use_dora=True needs whole weights: set quantization=None.")
-        assert settings.quantization is not None
+    def _quantize(self, settings: LoRASettings) -> None:
+        """Quantise what is frozen and can be."""
+        changes = {_name(key): cast(LowRank, change) for key, change in self.low_rank.items()}
         kept = {_name(key) for key in self.whole}
-        self._quantized = quantize_layers(self.base, settings.quantization, kept)
-        whole = {name: self._frozen.pop(name).detach() for name in self._quantized}
-        for name, weight in whole.items():
-            self._checksums[name] = _checksum(weight)
-            if name in adapted and settings.init_lora_weights == "loftq":
-                self._start_at_residual(weight, name, adapted[name].layout, settings)
-        self.register_buffer("quantization_error", self._relative_error(whole))
-
-    def _relative_error(self, whole: dict[str, Tensor]) -> Tensor:
-        """Norm of what was lost of the weights over their norm."""
-        lost, norm = torch.zeros(()), torch.zeros(())
-        for name, weight in whole.items():
-            kept = stored_weight(self._quantized[name][0]).dequantized(weight.dtype)
-            lost = lost + (weight - kept).square().sum().float().cpu()
-            norm = norm + weight.square().sum().float().cpu()
-        return (lost / norm.clamp_min(torch.finfo(norm.dtype).tiny)).sqrt()
-
-    @torch.no_grad()
-    def _start_at_residual(
-        self, weight: Tensor, name: str, layout: str, settings: LoRASettings
-    ) -> None:
-        """Let the quantised weight and the change share the work [3]_, algorithm 1."""
-        change = cast(LowRank, self.low_rank[_key(name)])
-        layers = self._quantized[name]
-        stored = stored_weight(layers[0])
-        for _ in range(LOFTQ_STEPS):
-            residual = weight - stored.dequantized(weight.dtype)
-            A, B = principal_factors(as_matrix(residual, layout), settings.r, settings.scaling)
-            change.weight_A.copy_(A)
-            change.weight_B.copy_(B)
-            rest = weight - as_weight(change.change(), layout, weight.shape)
-            stored = type(stored)(rest, stored.rows_first)
-        for layer in layers:
-            set_stored(layer, stored)
+        found = quantize_base(self.base, settings, changes, kept)
+        self._quantized, self._checksums = found.layers, found.checksums
+        self._frozen = {n: p for n, p in self._frozen.items() if n not in found.layers}
+        self.register_buffer("quantization_error", found.error)
 
     def _adds(self, name: str) -> bool:
         """Whether a change can be added to the outputs of the one layer that has the weight."""
@@ -250,7 +202,7 @@ class LoRAModule(nn.Module):
     def keeps(self, name: str, weight: Tensor) -> bool:
         """Tell whether a weight is the one of this name that the module was made of."""
         if name in self._quantized:
-            return self._checksums[name] == _checksum(weight)
+            return self._checksums[name] == checksum(weight)
         frozen = self._frozen[name]
         return frozen.data_ptr() == weight.data_ptr() or torch.equal(frozen, weight)
 
@@ -328,10 +280,10 @@ class LoRAModule(nn.Module):
     @torch.no_grad()
     def merged_copy(self) -> nn.Module:
         """Give a plain module with the changed weights that shares no memory with anything."""
-        merged = _shared_copy(self.base)
+        merged = shared_copy(self.base)
         modules, names = dict(merged.named_modules()), dict(self.base.named_modules())
         path_of = {id(module): path for path, module in names.items()}
-        places = _places(merged)
+        places = places_of(merged)
         for name, weight in self.weights().items():
             parameter = nn.Parameter(weight.detach().clone(), weight.is_floating_point())
             for layer in self._quantized.get(name, ()):
@@ -343,17 +295,12 @@ class LoRAModule(nn.Module):
 
 def _adding(change: LowRank, layer: nn.Module) -> Callable[[nn.Module, Any, Tensor], Tensor]:
     """Make a hook that adds the change of a linear layer, or of a table, to its outputs."""
-    added = change.of_rows if isinstance(layer, nn.Embedding) else change.of_inputs
+    add = change.added_to_rows if isinstance(layer, nn.Embedding) else change.added_to
 
     def hook(module: nn.Module, args: Any, outputs: Tensor) -> Tensor:
-        return outputs + added(args[0])
+        return add(outputs, args[0])
 
     return hook
-
-
-def _checksum(weight: Tensor) -> int:
-    array = weight.detach().cpu().contiguous().reshape(-1)
-    return crc32(array.view(torch.uint8).numpy().data)
 
 
 def _key(name: str) -> str:
@@ -362,26 +309,3 @@ def _key(name: str) -> str:
 
 def _name(key: str) -> str:
     return key.replace("/", ".")
-
-
-def _shared_copy(base: nn.Module) -> nn.Module:
-    """Copy modules and buffers; the parameters are frozen and share the memory of the base."""
-    for path, module in base.named_modules():
-        if getattr(module, "max_norm", None) is not None:
-            raise ValueError(
-                f"{path!r} has max_norm={module.max_norm}, by which it changes its weights "
-                "whenever it is called. A base that is frozen needs max_norm=None."
-            )
-    parameters = {id(p): nn.Parameter(p.detach(), False) for p in base.parameters()}
-    return copy.deepcopy(base, cast(dict[int, Any], parameters))
-
-
-def _places(base: nn.Module) -> dict[str, list[tuple[nn.Module, str]]]:
-    """Find the modules that have each parameter, and what they call it."""
-    first = {id(parameter): name for name, parameter in base.named_parameters()}
-    found: dict[str, list[tuple[nn.Module, str]]] = {name: [] for name in first.values()}
-    for module in base.modules():
-        for local, parameter in module._parameters.items():
-            if parameter is not None:
-                found[first[id(parameter)]].append((module, local))
-    return found

@@ -261,17 +261,18 @@ class LowRank(nn.Module):
     def _as_weight(self, matrix: Tensor, weight: Tensor) -> Tensor:
         return as_weight(matrix, self.layout, weight.shape)
 
-    def of_inputs(self, inputs: Tensor) -> Tensor:
-        """Give what the change adds to a linear layer's outputs, s B A x, without a magnitude."""
-        added = (inputs @ self._dropped_A().mT) @ self.weight_B.mT
-        if self.is_shifted:
-            B, A = self._shift()
-            added = added - (inputs @ A.mT) @ B.mT
-        return torch.mul(added, self.scaling)
+    def added_to(self, outputs: Tensor, inputs: Tensor) -> Tensor:
+        """Add the change of a linear layer to its outputs, s B A x, without a magnitude."""
+        narrow = inputs @ self._dropped_A().mT
+        if not self.is_shifted:
+            return _plus_product(outputs, narrow, self.weight_B, self.scaling)
+        B, A = self._shift()  # the difference is 0 to the bit before training
+        added = narrow @ self.weight_B.mT - (inputs @ A.mT) @ B.mT
+        return outputs + torch.mul(added, self.scaling)
 
-    def of_rows(self, index: Tensor) -> Tensor:
-        """Give what the change adds to rows of a table."""
-        return torch.mul(self.weight_B[index] @ self._dropped_A(), self.scaling)
+    def added_to_rows(self, rows: Tensor, index: Tensor) -> Tensor:
+        """Add the change of a table to some of its rows."""
+        return rows + torch.mul(self.weight_B[index] @ self._dropped_A(), self.scaling)
 
     def change(self) -> Tensor:
         """Product of both matrices, scaled, (..., n_out, n_in)."""
@@ -299,6 +300,14 @@ class LowRank(nn.Module):
         *front, n_outputs, r = self.weight_B.shape
         sizes = f"in_features={self.weight_A.shape[-1]}, out_features={n_outputs}, r={r}"
         return f"n_members={front[0]}, {sizes}" if front else sizes
+
+
+def _plus_product(outputs: Tensor, narrow: Tensor, B: Tensor, scaling: float) -> Tensor:
+    """Add s B (A x) in one pass over the outputs, which are the largest of all these."""
+    if B.ndim == 3:  # one matrix a member
+        return torch.baddbmm(outputs, narrow, B.mT, alpha=scaling)
+    flat = torch.addmm(outputs.flatten(0, -2), narrow.flatten(0, -2), B.mT, alpha=scaling)
+    return flat.view(outputs.shape)
 
 
 def _row_norms(matrix: Tensor) -> Tensor:

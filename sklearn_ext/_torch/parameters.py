@@ -30,8 +30,12 @@ def set_dtype(module: nn.Module, optimizer: Any, dtype: torch.dtype) -> None:
 
 
 def module_arrays(module: nn.Module) -> dict[str, np.ndarray]:
-    """Copy parameters and buffers into arrays; a tied one is the same array under all its names."""
-    tensors = module.state_dict(keep_vars=True)
+    """Copy parameters and buffers into arrays; a tied one is the same array under all its names.
+
+    A compiled module gives the names of the plain one.
+    """
+    plain: nn.Module = getattr(module, "_orig_mod", module)
+    tensors = plain.state_dict(keep_vars=True)
     copies = {id(t): t.detach().cpu().numpy().copy() for t in tensors.values()}
     return {name: copies[id(tensor)] for name, tensor in tensors.items()}
 

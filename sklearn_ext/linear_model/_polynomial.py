@@ -1,6 +1,5 @@
 """Polynomial regression in an orthogonal basis."""
 
-from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 
@@ -13,7 +12,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn_ext._dask import is_dask, over_partitions
 from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._onnx.export import OnnxExportMixin
-from sklearn_ext._onnx.polynomial import add_polynomial
 from sklearn_ext._validation import (
     Interval,
     StrOptions,
@@ -26,13 +24,13 @@ from sklearn_ext._validation import (
 from sklearn_ext.linear_model._dask import reduce_partitions
 from sklearn_ext.linear_model._device_fit import DeviceMixin
 from sklearn_ext.linear_model._device_rows import namespace_of
+from sklearn_ext.linear_model._export import add_fitted
 from sklearn_ext.linear_model._fit_rows import fit_rows
 from sklearn_ext.linear_model._fitted import from_plain, to_plain
 from sklearn_ext.linear_model._prediction import continued, predicted_values, variance_factors
 from sklearn_ext.linear_model._primal import solve_stream
 from sklearn_ext.linear_model._reading import (
     ReadablePolynomialMixin,
-    listed_terms,
     warn_of_dependent_terms,
     warn_of_extrapolation,
 )
@@ -567,16 +565,8 @@ class PolynomialRegressor(
 
     def _add_to_graph(self, graph):
         """Add the nodes for :meth:`to_onnx`."""
-        try:
-            basis, coefficients = listed_terms(self)
-        except AttributeError as error:
-            raise NotImplementedError(
-                f"to_onnx lists the terms of the polynomial, but solver='dual' fitted "
-                f"{self.n_terms_:,} of them without listing them. Lower degree or truncation."
-            ) from error
         X = graph.cast(graph.input("X", (None, self.n_features_in_)), np.float64)
-        basis = replace(basis, continued=self._goes_on_linearly())
-        values = add_polynomial(graph.in_double(), X, basis, coefficients)
+        values = add_fitted(graph.in_double(), X, self, self._goes_on_linearly())
         return {"variable": graph.cast(values, graph.dtype)}
 
     def _evaluate(self, function, X):

@@ -14,8 +14,11 @@ needs to be a `BaseNet` and
 - to keep all that `fit` learns besides in attributes that are replaced, never changed in place: the
   adapted copy of an estimator is a shallow one.
 
-What an adapter changes in the training is in `TRAINING` of `_lora.py`; every base has parameters of
-these names.
+Optional: ``_peft_root``, the name of the part of its module that PEFT would be given, such as the
+model of another library inside; the names in the files of adapters are those inside of it.
+
+What an adapter changes in the training is in `TRAINING` of `_adapter_fit.py`; every base has
+parameters of these names.
 """
 
 from sklearn_ext.neural_network._base import BaseNet

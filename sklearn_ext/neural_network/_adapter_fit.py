@@ -84,9 +84,11 @@ class AdapterFit:
             from sklearn_ext.neural_network._skorch_adaptation import SkorchAdaptation
 
             return SkorchAdaptation()
+        is_class = isinstance(inner, type)
         raise TypeError(
-            "estimator must be a net, such as FFNNRegressor, RNNClassifier or a skorch.NeuralNet, "
-            f"or a FrozenEstimator of one, got {type(inner).__name__}."
+            "estimator must be a net, such as FFNNRegressor(), RNNClassifier() or a "
+            "skorch.NeuralNet, or a FrozenEstimator of one, got "
+            f"{f'the class {inner.__name__}' if is_class else type(inner).__name__}."
         )
 
     def _frozen_base(self):
@@ -144,7 +146,11 @@ class AdapterFit:
         self._read(adaptation)
 
     def _new_base(self, adaptation, context, data, classes):
-        """Clone the estimator and fit it; without a seed of its own it has that of the adapter."""
+        """Clone the estimator and fit it; without a seed of its own it has that of the adapter.
+
+        A pre-trained model is a base as it is: to train all of it first is not what adapters are
+        for.
+        """
         if not self.store_base:
             raise ValueError(
                 "store_base=False needs a base that is there without the adapter. Fit the base "
@@ -152,6 +158,8 @@ class AdapterFit:
             )
         base = clone(self._inner())
         adaptation.seed(base, self.random_state)
+        if getattr(base, "_is_pretrained", False):
+            base.set_params(max_iter=0)
         self._run(context, "base", base, lambda: adaptation.fit_new(base, data, classes), data)
         return base
 

@@ -10,7 +10,6 @@ from sklearn.utils import check_consistent_length, get_tags
 
 from sklearn_ext._dask import is_dask
 from sklearn_ext._documentation import DocumentationLinkMixin
-from sklearn_ext._onnx.export import OnnxExportMixin
 from sklearn_ext._optional import import_optional
 from sklearn_ext._validation import _check_sample_weight, all_or_nothing, check_is_fitted
 from sklearn_ext.neural_network._partitions import PartitionedFit
@@ -22,7 +21,6 @@ __all__ = ["BaseNet", "checked_weights", "drop_weightless"]
 class BaseNet(
     TrainingPlan,
     PartitionedFit,
-    OnnxExportMixin,
     DocumentationLinkMixin,
     CallbackSupportMixin,
     BaseEstimator,
@@ -42,7 +40,8 @@ class BaseNet(
       there are some, validation rows) into the inputs of :class:`sklearn_ext._torch.batches.Rows`,
       and gives the function from a batch of them to raw outputs, (n_members, n, n_outputs).
     - ``_prediction_inputs(rows, device)`` turns a few rows into inputs of the module.
-    - ``_add_raw_outputs(graph, module, arrays)`` does all of this in a graph of ONNX.
+    - ``_add_raw_outputs(graph, module, arrays)`` does all of this in a graph of ONNX; only where
+      :class:`sklearn_ext._onnx.export.OnnxExportMixin` is another base.
 
     One of the classes `RegressionTargets` and `ClassificationTargets`, or another with these
     methods, tells of the targets:
@@ -51,7 +50,8 @@ class BaseNet(
       learn from and encode y; ``_row_weights(y, weights)`` gives the weights of rows or None.
     - ``_plain_target(y)`` and ``_plain_prediction(responses)`` give what callbacks compare.
     - ``_build_loss()`` makes the loss, ``_validation_score(raw, rows)`` the score of an epoch.
-    - ``_add_outputs(graph, raw, shares)`` adds the outputs of a graph, from raw ones of members.
+    - ``_add_outputs(graph, raw, shares)`` adds the outputs of such a graph, from raw ones of
+      members.
     - ``_strata(y)`` gives the labels that every fold needs its share of, or None.
     """
 

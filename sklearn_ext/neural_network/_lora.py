@@ -123,7 +123,7 @@ class LoRAAdapter(
         Class labels, for classifiers.
     n_features_in_ : int
         Number of columns, or channels of sequences.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X had names that are all strings.
 
     See Also

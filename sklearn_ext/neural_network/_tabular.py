@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 
+from sklearn_ext._onnx.export import OnnxExportMixin
 from sklearn_ext._onnx.feed_forward import add_encoding, add_tower
 from sklearn_ext._onnx.graph import arrays_below
 from sklearn_ext._validation import (
@@ -26,7 +27,7 @@ PREDICTED_AT_ONCE = 2**22  # numbers before their encoding, in up to 4096 rows
 AUTO_FREQUENCIES, MOST_AUTO_WAVES = 16, 2048
 
 
-class BaseFeedForward(BaseNet):
+class BaseFeedForward(OnnxExportMixin, BaseNet):
     """What both feed-forward estimators do with the columns of a table."""
 
     _parameter_constraints = {

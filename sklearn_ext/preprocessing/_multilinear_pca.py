@@ -204,8 +204,8 @@ class MultilinearPCA(
 
         Returns
         -------
-        cores : ndarray of shape (n_samples, product of `n_components_`) or (n_samples, \
-                *n_components_)
+        cores : ndarray of shape (n_samples, product of `n_components_`) or (n_samples, P_1, \
+                ..., P_n)
             Flat or as tensors, of the dtype of X.
         """
         check_is_fitted(self)
@@ -218,8 +218,8 @@ class MultilinearPCA(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, product of `n_components_`) or (n_samples, \
-                *n_components_)
+        X : array-like of shape (n_samples, product of `n_components_`) or (n_samples, P_1, \
+                ..., P_n)
             Flat cores or tensors of cores.
 
         Returns

@@ -14,7 +14,7 @@ __all__ = ["CUES", "cue_table"]
 PURPOSE = re.compile(
     r"\b(?:we|paper|work|study|article|report|thesis|essay|authors?)\s"
     r"(?:(?:then|first|therefore|thus|here|also)\s)?"
-    r"(?:propos|present|introduc|develop|describ|stud(?:y|ie)|investigat|address|devis)\w*"
+    r"(?:propos|present|introduc|develop|descri|stud(?:y|ie)|investigat|address|devis)\w*"
     r"|(?:본|이)\s?(?:논문|연구|보고서|글)(?:은|는|에서|에서는|의\s목적은)\s"
     r"|(?:本|この)(?:論文|研究|稿|報告)(?:では|は|の目的は)"
     r"|(?:本文|本研究|本论文|本報告|本报告)(?:提出|介绍|介紹|研究|探讨|探討|旨在)",
@@ -32,7 +32,7 @@ DEPENDENT = re.compile(
     re.IGNORECASE,
 )
 APPARATUS = re.compile(
-    r"\b(?:fig(?:ure)?|table|section|sec|appendix|equation|eq)\s?\.?\s?\d"
+    r"\b(?:fig|figure|table|section|sec|appendix|equation|eq)\s?\.?\s?\d"
     r"|https?:|www\.|\w@\w|©|\bcopyright\b|all rights reserved|\bet al\b"
     r"|\b(?:rest|remainder) of (?:the|this)\b|\borgani[sz]ed as\b|\bfuture work\b|\backnowledg"
     r"|\bavailable (?:at|on|from)\b|\bfor (?:example|instance)\b|\be\.g\b"

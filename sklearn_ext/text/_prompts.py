@@ -111,11 +111,11 @@ def instructions(
     ... )
     Summarize the document. Write at most 2 sentences. Keep to what concerns: prices. Write in ...
     """
-    limits = ((max_sentences, "sentences"), (max_words, "words"), (max_chars, "characters"))
+    limits = ((max_sentences, "sentence"), (max_words, "word"), (max_chars, "character"))
     tongue = "the language of the document" if language == "auto" else f"the language {language!r}"
     parts = [
         TASKS[task],
-        *(f"Write at most {size} {unit}." for size, unit in limits if size is not None),
+        *(f"Write at most {size} {unit}{'s' * (size > 1)}." for size, unit in limits if size),
         *([f"Keep to what concerns: {focus}."] if focus else []),
         f"Write in {tongue}. State only what the document states.",
         "Answer with the summary alone, without a heading.",

@@ -16,8 +16,7 @@ class Failure(NamedTuple):
     Parameters
     ----------
     row : int
-        Position of the document among the texts: its row, or for a table with several columns
-        of texts the number of its text cell, counted row by row.
+        Row of the document. A row of a table with several texts can have several failures.
     stage : str
         What was being done: ``"summarize"``, ``"combine"``, ``"refine"``, or ``"not asked"``
         where an earlier error ended the run.
@@ -105,7 +104,7 @@ class UngroundedSummary(NamedTuple):
     Parameters
     ----------
     row : int
-        Position of the document, as in :class:`Failure`.
+        Row of the document.
     words : tuple of str
         The numbers and names, in their order in the summary.
 

@@ -13,7 +13,7 @@ __all__ = ["sentence_spans", "split_sentences"]
 
 # Abbreviations behind which a sentence goes on, whatever follows.
 NEVER_LAST = frozenset(
-    """mr mrs ms dr prof rev hon gen col maj capt lt sgt sen rep gov pres st mt messrs mme mlle
+    """mr mrs ms dr prof rev hon gen col maj capt lt sgt sen rep gov st mt messrs mme mlle
     fig figs eq eqs sec secs ch chap ref refs thm def ex vs cf viz e.g i.e eg ie resp approx ca pp
     vol vols nos eds trans dept est al.e""".split()
 )
@@ -74,9 +74,10 @@ def sentence_spans(text, language="auto"):
     ['Dr. Kim paid 3.5 million.', 'Why?']
     """
     spans = []
+    korean = language in ("auto", "ko") and KOREAN.search(text)
     for start, stop in _pieces(text, 0, len(text), _layout_ends):
         for first, last in _pieces(text, start, stop, _stop_ends):
-            if language in ("auto", "ko") and KOREAN.search(text, first, last):
+            if korean:
                 spans += _pieces(text, first, last, _korean_ends)
             else:
                 spans.append((first, last))
@@ -163,12 +164,11 @@ def _wide_goes_on(stops, following):
 
 def _open_until(text, start, end, stop):
     """Find where the last wide bracket that opens in a span closes; 0 if none does behind it."""
-    for opening in range(end - 1, start - 1, -1):
-        closer = BRACKETS.get(text[opening])
-        if closer:
-            closing = text.find(closer, opening, min(stop, opening + LONGEST_QUOTE))
-            return closing if closing >= end else 0
-    return 0
+    opening = max(text.rfind(bracket, start, end) for bracket in BRACKETS)
+    if opening < 0:
+        return 0
+    closing = text.find(BRACKETS[text[opening]], opening, min(stop, opening + LONGEST_QUOTE))
+    return closing if closing >= end else 0
 
 
 def _ends_sentence(text, match, start):

@@ -169,7 +169,9 @@ class TextSummarizer(
     `failures_`, `usage_` and `warnings_` speak of the last call of `transform`, `summarize` or
     `score` and are not pickled; in threads, `summarize` returns them with the summaries.
 
-    A missing text (None, NaN) has an empty summary. Equal texts are asked for once.
+    A missing text (None, NaN) has an empty summary. Equal texts are asked for once. A refused
+    key, an unknown model, an empty account and the budget end a run, as no further document
+    would fare better; the rest stands in `failures_` with the stage "not asked".
 
     Examples
     --------
@@ -462,7 +464,7 @@ class TextSummarizer(
             f"{len(result.failures)} of the texts got {instead} instead of a summary; see "
             f"failures_. Row {first.row}: {first.error}",
             SummaryWarning,
-            stacklevel=5,
+            stacklevel=6,  # past the wrappers of transform
         )
 
     def __getstate__(self):

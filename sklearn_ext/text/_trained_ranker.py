@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import sparse
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.utils import check_random_state
 
@@ -111,7 +112,14 @@ class SentenceRanker:
         -------
         ndarray of shape (n_sentences,)
             Scores; only their differences within the text have a meaning.
+
+        Raises
+        ------
+        NotFittedError
+            If the ranker has not been fitted.
         """
+        if not hasattr(self, "trust_"):
+            raise NotFittedError("This SentenceRanker is not fitted yet; call fit before rank.")
         if self.trust_ == 0:
             return salience(table)
         learned = _design([table], self.vocabulary_, self.idf_) @ self.coef_

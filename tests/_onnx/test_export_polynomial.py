@@ -3,8 +3,10 @@
 import numpy as np
 import onnx
 import pytest
+import torch
 from runtime import assert_agrees, run
 from scipy.sparse import csr_array
+from sklearn import config_context
 
 from sklearn_ext import PolynomialRegressor
 
@@ -88,6 +90,15 @@ def test_model_of_sparse_rows_takes_dense_ones():
     assert_same(PolynomialRegressor(3).fit(csr_array(X), y), X)
 
 
+def test_model_of_tensors():
+    X, y = normal_table()
+    with config_context(array_api_dispatch=True):
+        model = PolynomialRegressor(3).fit(torch.from_numpy(X), torch.from_numpy(y))
+        expected = model.predict(torch.from_numpy(X)).numpy()
+    found = run(model.to_onnx(dtype="float64"), X=X)["variable"][:, 0]
+    assert np.abs(found - expected).max() <= 1e-9 * np.std(expected)
+
+
 def test_constant_polynomial():
     X, _ = normal_table()
     model = PolynomialRegressor(1, selection="lars").fit(X, np.full(len(X), 3.0))
@@ -111,9 +122,36 @@ def test_input_and_output_have_the_names_and_shapes_of_skl2onnx():
     assert found.type.tensor_type.shape.dim[1].dim_value == 1
 
 
+@pytest.mark.parametrize("interaction_only", [False, True])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_kernel_form_lists_no_terms(degree, fit_intercept, interaction_only):
+    X = np.random.default_rng(0).normal(size=(40, 100))
+    y = np.stack([X[:, 0] * X[:, 1], X[:, 2] ** 2 + 100.0], axis=1)
+    settings = {"fit_intercept": fit_intercept, "interaction_only": interaction_only}
+    model = PolynomialRegressor(degree, alpha=1.0, solver="dual", **settings).fit(X, y)
+    assert_same(model, X)
+    largest = max(np.prod(array.dims) for array in model.to_onnx().graph.initializer)
+    assert largest <= X.size
+
+
+def test_kernel_form_of_sparse_rows():
+    X, y = normal_table(40, 100)
+    X[np.abs(X) < 1.0] = 0.0
+    assert_same(PolynomialRegressor(3, alpha=1.0).fit(csr_array(X), y), X)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_ext.exceptions.ExtrapolationWarning")
+@pytest.mark.parametrize("extrapolation", ["linear", "polynomial"])
+def test_kernel_form_outside_the_bounds(extrapolation):
+    X, y = normal_table(40, 20)
+    model = PolynomialRegressor(3, alpha=1.0, solver="dual", extrapolation=extrapolation).fit(X, y)
+    assert_same(model, X * 2.0)
+
+
 def test_terms_that_are_too_many_to_list():
-    X = np.random.default_rng(0).normal(size=(20, 100))
-    model = PolynomialRegressor(3, alpha=1.0).fit(X, X[:, 0])
-    assert model.n_terms_ == 176_850
-    with pytest.raises(NotImplementedError, match="solver='dual'"):
+    X = np.random.default_rng(0).normal(size=(20, 60))
+    model = PolynomialRegressor(4, alpha=1.0).fit(X, X[:, 0])
+    assert model.n_terms_ == 635_375
+    with pytest.raises(NotImplementedError, match=r"list the terms .* 635,375"):
         model.to_onnx()

@@ -421,7 +421,7 @@ def test_pissa_starts_at_the_largest_singular_values(rslora):
 
 
 def test_pissa_needs_a_rank_within_the_weight():
-    with pytest.raises(ValueError, match=r"needs r <= 5.*got r=6.*Lower r"):
+    with pytest.raises(ValueError, match=r"need r <= 5.*got r=6.*Lower r"):
         adapt(nn.Linear(7, 5), r=6, init_lora_weights="pissa")
 
 

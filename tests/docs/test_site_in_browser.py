@@ -22,6 +22,7 @@ OPTIONS = (
     "--hide-scrollbars --enable-logging=stderr --virtual-time-budget=900000 --dump-dom"
 ).split()
 LOOKER = Path(__file__).with_name("in_browser.html")
+PROGRESS = '"[PST]: '  # the theme tells on the console what it is doing
 # All pages that are written by hand, all of the gallery, and two of the many of the reference.
 SAMPLES = ("generated/sklearn_ext.linear_model.PolynomialRegressor.html",)
 SAMPLES += ("generated/sklearn_ext.activations.gelu.html",)
@@ -56,7 +57,7 @@ def pages_to_look_at():
 
 @pytest.fixture(scope="module")
 def seen(server, tmp_path_factory):
-    """What the browser saw: a report of each page, and what it said on its console."""
+    """What the browser saw: a report of each page, and what was said on its console."""
     assert CHROMIUM, "Chromium is missing: install the package chromium"
     asked = quote(json.dumps({"pages": pages_to_look_at(), "words": "LoRA"}))
     profile = tmp_path_factory.mktemp("profile")
@@ -64,14 +65,14 @@ def seen(server, tmp_path_factory):
     run = subprocess.run(command, capture_output=True, text=True, timeout=600)
     report = re.search(r'<pre id="report">(.*?)</pre>', run.stdout, re.DOTALL)
     assert report, run.stderr[-2000:]
-    said = [line for line in run.stderr.splitlines() if ":CONSOLE" in line]
+    said = [line for line in run.stderr.splitlines() if ":CONSOLE" in line and PROGRESS not in line]
     return json.loads(html.unescape(report[1])), said
 
 
 def test_every_page_loads_with_its_title(seen):
-    pages, _ = seen[0]["pages"], seen[1]
+    pages = seen[0]["pages"]
     assert sorted(pages) == sorted(pages_to_look_at())
-    assert [name for name, page in pages.items() if not page["title"]] == []
+    assert [name for name, page in pages.items() if "sklearn_ext" not in page["title"]] == []
 
 
 def test_nothing_is_said_on_the_console(seen):

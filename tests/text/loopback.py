@@ -48,7 +48,7 @@ class Loopback:
         self.lock = threading.Lock()
         self.asked = Counter()  # how often for each document
         self.bodies, self.headers, self.jobs = [], [], {}
-        self.n_under_way = self.most_under_way = 0
+        self.n_drips_finished = 0
 
     @property
     def n_requests(self):
@@ -60,13 +60,7 @@ class Loopback:
             self.bodies.append(body)
             self.headers.append(headers)
             self.asked[text] += 1
-            self.n_under_way += 1
-            self.most_under_way = max(self.most_under_way, self.n_under_way)
             return len(self.bodies) - 1
-
-    def leave(self):
-        with self.lock:
-            self.n_under_way -= 1
 
 
 @contextmanager
@@ -106,16 +100,12 @@ class _Handler(BaseHTTPRequestHandler):
         body = read_body(raw, self.headers.get("Content-Type", ""))
         answer, text = self.format(body)
         number = self.loopback.note(text, body, dict(self.headers))
-        try:
-            if self.loopback.latency:
-                time.sleep(self.loopback.latency)
-            fault = self.loopback.fault(number, text)
-            if fault is None:
-                self.answer(answer(self.loopback.summary(text)))
-            else:
-                self.fail(fault, answer)
-        finally:
-            self.loopback.leave()
+        time.sleep(self.loopback.latency)
+        fault = self.loopback.fault(number, text)
+        if fault is None:
+            self.answer(answer(self.loopback.summary(text)))
+        else:
+            self.fail(fault, answer)
 
     def format(self, body):
         """Find the format by the path: the function that builds an answer, and the text."""
@@ -153,12 +143,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b'{"choices"')
         self.close_connection = True
-        for _ in range(60 if drip else 0):
+        for _ in range(600 if drip else 0):  # half a minute, unless the client hangs up
             time.sleep(0.05)
             try:
                 self.wfile.write(b" ")
             except OSError:
                 return
+        self.loopback.n_drips_finished += drip
 
     def send_json(self, status, content, headers=None):
         data = b"" if content is None else json.dumps(content).encode()

@@ -3,6 +3,7 @@
 import io
 import logging
 import pickle
+import sys
 import traceback
 import warnings
 
@@ -13,7 +14,7 @@ from sklearn.utils import estimator_html_repr
 from test_summarizer_texts import PACKAGES, TEXTS
 
 from sklearn_ext import TextSummarizer
-from sklearn_ext.exceptions import BackendError, SummaryWarning
+from sklearn_ext.exceptions import BackendError, MissingDependencyError, SummaryWarning
 
 VARIABLE = "SKLEARN_EXT_TEST_KEY"
 
@@ -88,6 +89,16 @@ def test_a_key_in_place_of_a_name_is_not_repeated():
     with pytest.raises(ValueError, match="not shown") as caught:
         summarizer.transform(TEXTS)
     assert "abc123" not in str(caught.value)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_package_that_is_missing_is_named_with_its_extra(vendor, monkeypatch):
+    monkeypatch.setitem(sys.modules, PACKAGES[vendor], None)
+    extra = vendor if vendor in ("openai", "anthropic", "cohere", "azure") else "text"
+    settings = {"model": "m" if vendor != "azure" else None, "base_url": "http://127.0.0.1:9"}
+    summarizer = TextSummarizer(vendor, api_key_env=lambda: "k", **settings).fit(TEXTS)
+    with pytest.raises(MissingDependencyError, match=rf"sklearn-ext\[{extra}\]"):
+        summarizer.transform(TEXTS)
 
 
 def test_a_key_in_an_address_is_not_part_of_a_name_in_the_cache():

@@ -28,7 +28,7 @@ def test_instructions_hold_what_was_asked_for():
     request = SummaryRequest("T", max_words=9, max_chars=99, focus="rain", language="ko")
     for part in ("at most 9 words", "at most 99 characters", "rain", "'ko'", request.fence):
         assert part in request.instructions
-    assert "sentences." not in request.instructions.split("Write in")[0]
+    assert "sentence" not in request.instructions.split("Write in")[0]
 
 
 def test_documents_with_orders_are_text_like_any_other():

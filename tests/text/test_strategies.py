@@ -71,7 +71,7 @@ class Watching:
         read = self.count(request.instructions) + self.count(request.prompt)
         self.sizes.append(read + request.max_tokens)
         self.texts.append(request.text)
-        return cut_to(self.answer * 5000, request.max_tokens, self.count)
+        return cut_to(self.answer * 60, request.max_tokens, self.count)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

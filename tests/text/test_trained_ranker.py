@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
 from sklearn_ext.text._extractive import Limits, SentenceRanker, extract
 from sklearn_ext.text._salience import describe, salience
@@ -116,6 +117,11 @@ def test_pickle_and_skops_give_back_the_same_summaries(fitted):
     table = describe(split_sentences(verdict_corpus(1, 5)[0][0]))
     for copy in (pickle.loads(pickle.dumps(fitted)), skops.loads(data, trusted=trusted)):
         np.testing.assert_array_equal(copy.rank(table), fitted.rank(table))
+
+
+def test_unfitted():
+    with pytest.raises(NotFittedError, match="SentenceRanker is not fitted"):
+        extract("One is here. Two.", Limits(1), ranker=SentenceRanker())
 
 
 def test_bad_lengths():

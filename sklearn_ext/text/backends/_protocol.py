@@ -42,7 +42,7 @@ class SummaryRequest:
     >>> from sklearn_ext.text import SummaryRequest
     >>> request = SummaryRequest("It rained. Then it stopped.", max_sentences=1)
     >>> request.instructions
-    'Summarize the document. Write at most 1 sentences. ...'
+    'Summarize the document. Write at most 1 sentence. ...'
     >>> request.text in request.prompt
     True
     """
