@@ -15,7 +15,7 @@ above 0.1, else "underfit" for a validation skill below 0.5.
 Thresholds of `diagnose_fit` were looked at with ``--split development`` only: other functions,
 other seeds (94 % right there).
 
-Last full run, skore 0.28.0, 15 minutes on a busy machine:
+Last full run, skore 0.28.0, 8 minutes on a busy machine:
 
 | truth | cases | diagnose_fit | fixed gap | skore |
 | --- | --- | --- | --- | --- |
