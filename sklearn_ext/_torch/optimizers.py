@@ -67,6 +67,8 @@ class Optimizer:
                 loss, gradients = gradients(), None
         if gradients is None:
             gradients = [_gradient(parameter) for parameter in self.parameters]
+        pairs = zip(gradients, self.parameters, strict=True)
+        gradients = [_laid_out_like(gradient, parameter) for gradient, parameter in pairs]
         for group in self.param_groups:
             if group["weight_decay"]:
                 for parameter in group["params"]:
@@ -106,6 +108,13 @@ class Optimizer:
 
 def _gradient(parameter: torch.Tensor) -> torch.Tensor:
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+
+
+def _laid_out_like(gradient: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """Give a gradient the strides of its parameter: the fused forms walk through raw memory."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def _fuses(parameters: Sequence[torch.Tensor]) -> bool:

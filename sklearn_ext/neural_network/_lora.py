@@ -86,8 +86,9 @@ class LoRAAdapter(
         Weight decay, as in `FFNNRegressor`, of A, B and weights that are trained whole.
     batch_size : int or "auto", default="auto"
         Rows that one step sees; "auto" is what it is for the kind of the base.
-    learning_rate_init : float, default=0.004
-        Learning rate that the schedule of the base starts from, > 0.
+    learning_rate_init : float or "auto", default="auto"
+        Learning rate that the schedule of the base starts from, > 0; "auto" is 0.008, for
+        pre-trained models of texts 0.002.
     max_iter : int or "auto", default="auto"
         Epochs; "auto" is what it is for the kind of the base.
     early_stopping : bool or "auto", default="auto"
@@ -181,6 +182,7 @@ class LoRAAdapter(
         "warm_start": ["boolean"],
         "store_base": ["boolean"],
         **{name: BaseNet._parameter_constraints[name] for name in TRAINING},
+        "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     }
 
     def __init__(
@@ -200,7 +202,7 @@ class LoRAAdapter(
         quantization=None,
         alpha=0.0,
         batch_size="auto",
-        learning_rate_init=0.004,
+        learning_rate_init="auto",
         max_iter="auto",
         early_stopping="auto",
         validation_fraction="auto",
