@@ -86,6 +86,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "generated/backreferences",
     "remove_config_comments": True,
     "show_memory": False,
+    "write_computation_times": False,  # the page of times loads scripts from elsewhere
     "download_all_examples": False,
     "abort_on_example_error": True,
     "nested_sections": False,
