@@ -13,7 +13,17 @@ right for "noise-limited" as well. The gap rule says "overfit" for training minu
 above 0.1, else "underfit" for a validation skill below 0.5.
 
 Thresholds of `diagnose_fit` were looked at with ``--split development`` only: other functions,
-other seeds.
+other seeds (94 % right there).
+
+Last full run, skore 0.28.0, 8 minutes on a busy machine:
+
+| truth | cases | diagnose_fit | fixed gap | skore |
+| --- | --- | --- | --- | --- |
+| underfit | 59 | 98% | 80% | 32% |
+| overfit | 56 | 96% | 100% | 100% |
+| good | 45 | 98% | 100% | 100% |
+| noise-limited | 40 | 100% | 0% | 80% |
+| all | 200 | 98% | 74% | 76% |
 """
 
 import sys

@@ -31,6 +31,7 @@ from _measure import (
 from sklearn.linear_model import RidgeClassifierCV
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier
 
 from sklearn_ext import RNNClassifier
@@ -79,7 +80,9 @@ class Rocket:
         from aeon.transformations.collection.convolution_based import MiniRocket
 
         ridge = RidgeClassifierCV(alphas=np.logspace(-3, 3, 10))
-        self.model = make_pipeline(MiniRocket(random_state=seed, n_jobs=1), ridge)
+        # As in aeon's own classifier; without the scaling it is worse by .01 on the average.
+        features = MiniRocket(random_state=seed, n_jobs=1), StandardScaler(with_mean=False)
+        self.model = make_pipeline(*features, ridge)
 
     def fit(self, X, y):
         self.model.fit(filled(X), y)

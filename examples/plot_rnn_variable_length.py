@@ -36,7 +36,7 @@ X, X_test, y, y_test = train_test_split(sequences, digits, train_size=600, rando
 # Lists of arrays go through scikit-learn's tools.
 
 search = GridSearchCV(
-    RNNClassifier(max_iter=10, n_members=1, random_state=0),
+    RNNClassifier(max_iter=20, n_members=1, random_state=0),
     {"cell": ["mingru", "lstm"], "pooling": ["last", ("mean", "max", "attention")]},
     cv=2,
 ).fit(X, y)
@@ -44,7 +44,7 @@ for parameters, score in zip(
     search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True
 ):
     print(f"{score:.3f} {parameters}")
-model = RNNClassifier(max_iter=30, random_state=0, **search.best_params_).fit(X, y)
+model = RNNClassifier(random_state=0, **search.best_params_).fit(X, y)
 print(f"accuracy {model.score(X_test, y_test):.3f}")
 
 pooled = make_pipeline(model, LogisticRegression(max_iter=2000)).fit(X[:200], y[:200])
@@ -53,7 +53,7 @@ print(f"logistic regression on its states: {pooled.score(X_test, y_test):.3f}")
 # %%
 # A net that walks ahead only can be asked at any time.
 
-ahead = RNNClassifier(bidirectional=False, max_iter=30, random_state=0).fit(X, y)
+ahead = RNNClassifier(bidirectional=False, random_state=0).fit(X, y)
 print(f"one direction: {ahead.score(X_test, y_test):.3f}")
 # The longest digit that it tells in the end.
 right_ones = np.flatnonzero(ahead.predict(X_test) == y_test)

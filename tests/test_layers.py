@@ -146,6 +146,7 @@ LAYERS = (
         "neural_network._partitions",
         "neural_network._plan",
         "neural_network._regression_targets",
+        "neural_network._text_drawing",
         "preprocessing",
         "text._selection",
         "text.backends._anthropic",

@@ -6,7 +6,7 @@ matrix products and as a loop over steps; likewise the cell "mingru", which ONNX
 
 from sklearn_ext._onnx.cells import add_cell
 from sklearn_ext._onnx.graph import arrays_below
-from sklearn_ext._onnx.sequences import PaddedSteps, add_pooling, add_series_scaled
+from sklearn_ext._onnx.sequences import PaddedSteps, add_changes, add_pooling, add_series_scaled
 from sklearn_ext._onnx.stem import add_stem
 
 __all__ = ["add_sequence_net"]
@@ -34,8 +34,9 @@ def add_sequence_net(graph, values, steps, arrays, plan):
         Raw outputs, (n, n_outputs).
     """
     if plan["bidirectional"]:
-        scaled = add_series_scaled(graph, values, steps)
-        values = graph.joined([values, scaled], axis=2)
+        views = values, add_changes(graph, values, steps)
+        scaled = [add_series_scaled(graph, view, steps) for view in views]
+        values = graph.joined([values, *scaled], axis=2)
     local = None
     if plan["stem_channels"]:
         stem = arrays_below(arrays, "stem")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["PaddedSteps", "add_pooling", "add_series_scaled", "add_steps"]
+__all__ = ["PaddedSteps", "add_changes", "add_pooling", "add_series_scaled", "add_steps"]
 
 
 class PaddedSteps:
@@ -69,6 +69,30 @@ def add_steps(graph, X, lengths, center, scale):
     values = graph.add("Transpose", scaled, perm=[1, 0, 2])
     steps = PaddedSteps(graph, values, lengths)
     return steps.inside(graph, values), steps
+
+
+def add_changes(graph, values, steps):
+    """Subtract from each step the one before it; the first gives 0.
+
+    Parameters
+    ----------
+    graph : Graph
+        Graph.
+    values : str
+        (n_steps, n, n_channels).
+    steps : PaddedSteps
+        Which of them exist.
+
+    Returns
+    -------
+    changes : str
+        Of the same shape, 0 behind the ends.
+    """
+    start, axis = np.array([0]), np.array([0])
+    first = graph.add("Slice", values, start, np.array([1]), axis)
+    others = graph.add("Slice", values, start, np.array([-1]), axis)
+    before = graph.joined([first, others], axis=0)
+    return steps.inside(graph, graph.add("Sub", values, before))
 
 
 def add_series_scaled(graph, values, steps):

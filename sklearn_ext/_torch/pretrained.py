@@ -160,9 +160,11 @@ def _empty(config: str, kind: str, dropout: float) -> nn.Module:
         with torch.device("meta"):
             cls = type(auto.from_config(settings))
             options = _options(cls)
-            shapes = cls._from_config(settings, **options).state_dict()
-        # Weights that are given are not drawn, which would be from the global generator.
-        weights = {n: torch.empty(t.shape, dtype=torch.float32) for n, t in shapes.items()}
+            shapes = cls._from_config(settings, **options).state_dict(keep_vars=True)
+        # Weights that are given are not drawn, which would be from the global generator. A tied one
+        # is given once: under two names it would become two.
+        once = {id(tensor): name for name, tensor in reversed(shapes.items())}
+        weights = {n: torch.empty(shapes[n].shape, dtype=torch.float32) for n in once.values()}
         model: nn.Module = cls.from_pretrained(
             None, config=settings, state_dict=weights, dtype=torch.float32, **options
         )

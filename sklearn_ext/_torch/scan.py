@@ -38,10 +38,8 @@ class _SequentialScan(torch.autograd.Function):
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor, initial: Tensor) -> Tensor:
         """Give the states of all steps."""
         front = inputs.shape[:2]
-        gated, states = (
-            inputs.new_empty(*front, len(weight)),
-            inputs.new_empty(*front, len(bias) // 2),
-        )
+        gated = inputs.new_empty(*front, len(weight))
+        states = inputs.new_empty(*front, len(weight) // 2)
         blocks, state = _blocks(gated), initial
         keep = torch.empty_like(states[blocks[0]])
         for block in blocks:

@@ -146,7 +146,11 @@ class AdapterFit:
         self._read(adaptation)
 
     def _new_base(self, adaptation, context, data, classes):
-        """Clone the estimator and fit it; without a seed of its own it has that of the adapter."""
+        """Clone the estimator and fit it; without a seed of its own it has that of the adapter.
+
+        A pre-trained model is a base as it is: to train all of it first is not what adapters are
+        for.
+        """
         if not self.store_base:
             raise ValueError(
                 "store_base=False needs a base that is there without the adapter. Fit the base "
@@ -154,6 +158,8 @@ class AdapterFit:
             )
         base = clone(self._inner())
         adaptation.seed(base, self.random_state)
+        if getattr(base, "_is_pretrained", False):
+            base.set_params(max_iter=0)
         self._run(context, "base", base, lambda: adaptation.fit_new(base, data, classes), data)
         return base
 

@@ -12,6 +12,8 @@ _OF_SAMPLES = """{summary}
         ----------
         X : array-like
             Samples, in a form that `fit` takes.
+        *args, **params : object
+            Further arguments of the base's `{name}`.
 
         Returns
         -------
@@ -32,10 +34,10 @@ def base_has(name):
 
 
 def _of_samples(name, summary, returned):
-    """Make the method of samples only that the base has under this name."""
+    """Make the method of samples that the base has under this name."""
 
-    def method(self, X):
-        return getattr(self._fitted_estimator(), name)(X)
+    def method(self, X, *args, **params):
+        return getattr(self._fitted_estimator(), name)(X, *args, **params)
 
     method.__name__ = name
     method.__qualname__ = f"DelegatedMethods.{name}"
@@ -153,6 +155,8 @@ class DelegatedMethods:
             What the base's `sample` gives.
         """
         return self._fitted_estimator().sample(*args, **params)
+
+    generate = _of_samples("generate", "Go on from prompts.", "completions : ndarray")
 
     @available_if(base_has("stream"))
     def stream(self):

@@ -1,38 +1,24 @@
 """Language models as density estimators of texts."""
 
-from numbers import Integral, Real
-
 import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils import check_consistent_length
 
 from sklearn_ext._validation import (
-    Interval,
     _fit_context,
     check_is_fitted,
-    validate_params,
     with_callbacks,
 )
 from sklearn_ext.neural_network._base import checked_weights, drop_weightless
 from sklearn_ext.neural_network._text_docstrings import documented_text_net
+from sklearn_ext.neural_network._text_drawing import TextDrawing
 from sklearn_ext.neural_network._texts import read_target_texts
 from sklearn_ext.neural_network._textual import BaseText
 from sklearn_ext.neural_network._token_rows import TokenRows, windows_of
-from sklearn_ext.neural_network._tokenizer import Ending
 
 __all__ = ["CausalLanguageModel"]
 
-ROWS_AT_ONCE = 64  # texts that are drawn side by side
-
-# How texts are drawn, for `sample` and `generate`.
-_DRAWING = {
-    "random_state": ["random_state"],
-    "max_new_tokens": [Interval(Integral, 1, None, closed="left"), None],
-    "temperature": [Interval(Real, 0, None, closed="left")],
-    "top_k": [Interval(Integral, 1, None, closed="left"), None],
-    "top_p": [Interval(Real, 0, 1, closed="right"), None],
-    "stop": [str, "array-like", None],
-}
+LOGITS_AT_ONCE = 2**25  # in predictions
 
 
 @documented_text_net(
@@ -65,7 +51,7 @@ model : str, os.PathLike or None, default=None
     at least half a window. Short texts are packed into rows of one length, in which none sees
     another.""",
 )
-class CausalLanguageModel(DensityMixin, BaseText):
+class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
     """Language model: a density estimator of texts.
 
     It gives each text a probability, as the product of those of its tokens given all before, and
@@ -215,7 +201,7 @@ class CausalLanguageModel(DensityMixin, BaseText):
         texts = texts[rows]
         completions = None if completions is None else completions[rows]
         if reset:
-            self._learn_tokenizer([*texts.strings, *(() if completions is None else completions)])
+            self._learn_texts([*texts.strings, *(() if completions is None else completions)])
         windows = self._windows(texts, completions)
         of_texts = np.ones(len(texts)) if weights is None else weights
         return windows, windows.counts, of_texts[windows.owners] * windows.counts
@@ -237,7 +223,7 @@ class CausalLanguageModel(DensityMixin, BaseText):
 
     def _windows(self, texts, completions=None):
         """Cut texts, or completions behind them, into windows of tokens."""
-        tokenizer, longest = self.tokenizer_, self._longest()
+        tokenizer, longest = self.tokenizer_, self._longest
         first = tokenizer.encode(texts.strings)
         nothing = np.empty(0, dtype=np.int64)
         if completions is None:
@@ -249,8 +235,9 @@ class CausalLanguageModel(DensityMixin, BaseText):
         windows = [window for windows in found for window in windows]
         return TokenRows.from_list(windows, texts.dtype, owners)
 
-    def _row_weights(self, y, weights):
-        return weights
+    def _tokens_at_once(self):
+        """As many as have few logits: each token has one for every token of the vocabulary."""
+        return min(super()._tokens_at_once(), LOGITS_AT_ONCE // self.tokenizer_.n_tokens)
 
     def _learn_target(self, y, weights):
         """Everything about texts is learned with the tokenizer."""
@@ -384,126 +371,3 @@ class CausalLanguageModel(DensityMixin, BaseText):
         weights = checked_weights(sample_weight, len(found))
         weights = np.ones(len(found)) if weights is None else weights
         return float(np.exp(-(weights @ found) / (weights @ counts)))
-
-    # New texts
-
-    @validate_params(
-        {"n_samples": [Interval(Integral, 1, None, closed="left")], **_DRAWING},
-        prefer_skip_nested_validation=True,
-    )
-    def sample(
-        self,
-        n_samples=1,
-        *,
-        random_state=None,
-        max_new_tokens=None,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        stop=None,
-    ):
-        """Draw new texts; with the defaults from the very distribution of `score_samples`.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of texts, >= 1.
-        random_state : int, RandomState instance or None, default=None
-            Decides on what is drawn; None takes entropy from the operating system.
-        max_new_tokens : int or None, default=None
-            Tokens at which a text that has not ended is cut, >= 1. None is `max_length`.
-        temperature : float, default=1.0
-            Divides the log-probabilities, >= 0; 0 takes the most probable token each time.
-        top_k : int or None, default=None
-            Draws among so many of the most probable tokens only, >= 1.
-        top_p : float or None, default=None
-            Draws only among the most probable tokens that together have this probability, in
-            (0, 1].
-        stop : str, array-like of str or None, default=None
-            A text ends in front of the first of these strings.
-
-        Returns
-        -------
-        texts : ndarray of str objects, of shape (n_samples,)
-            Texts.
-        """
-        check_is_fitted(self)
-        prompts = np.full(n_samples, "", dtype=object)
-        return self._drawn(prompts, random_state, max_new_tokens, stop, (temperature, top_k, top_p))
-
-    @validate_params({"prompts": "no_validation", **_DRAWING}, prefer_skip_nested_validation=True)
-    def generate(
-        self,
-        prompts,
-        *,
-        random_state=None,
-        max_new_tokens=None,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        stop=None,
-    ):
-        """Draw what follows each prompt.
-
-        Parameters
-        ----------
-        prompts : array-like of str of shape (n_samples,), or of shape (n_samples, n_features)
-            Beginnings of texts, in a form that `fit` takes.
-        random_state : int, RandomState instance or None, default=None
-            Decides on what is drawn; None takes entropy from the operating system.
-        max_new_tokens : int or None, default=None
-            Tokens at which a text that has not ended is cut, >= 1. None is `max_length`.
-        temperature : float, default=1.0
-            Divides the log-probabilities, >= 0; 0 takes the most probable token each time.
-        top_k : int or None, default=None
-            Draws among so many of the most probable tokens only, >= 1.
-        top_p : float or None, default=None
-            Draws only among the most probable tokens that together have this probability, in
-            (0, 1].
-        stop : str, array-like of str or None, default=None
-            A text ends in front of the first of these strings.
-
-        Returns
-        -------
-        completions : ndarray of str objects, of shape (n_samples,)
-            What follows, without the prompt.
-        """
-        check_is_fitted(self)
-        strings = self._read_rows(prompts, reset=False).strings
-        return self._drawn(strings, random_state, max_new_tokens, stop, (temperature, top_k, top_p))
-
-    def _drawn(self, prompts, random_state, max_new_tokens, stop, decoding):
-        """Draw what follows prompts; those of equally many tokens go side by side."""
-        import torch
-
-        from sklearn_ext._torch.decoding import Decoding
-        from sklearn_ext._torch.random import make_generator
-        from sklearn_ext._torch.threads import one_thread
-
-        tokenizer, module = self.tokenizer_, self._live_net().module_
-        device = next(module.parameters()).device
-        ending = Ending(tokenizer, (stop,) if isinstance(stop, str) else tuple(stop or ()))
-        rules = {
-            "generator": make_generator(random_state),
-            "most": max_new_tokens or self._longest(),
-            "longest": self._longest(),
-            "is_over": ending.is_over,
-        }
-        tokens = [np.append(tokenizer.start, found) for found in tokenizer.encode(prompts)]
-        texts = np.empty(len(prompts), dtype=object)
-        with one_thread():
-            for rows in _equally_long(tokens):
-                first = torch.from_numpy(np.stack([tokens[row] for row in rows])).to(device)
-                new = module.continued(first, Decoding(*decoding), **rules)
-                texts[rows] = [ending.text(drawn) for drawn in new]
-        return texts
-
-
-def _equally_long(sequences):
-    """Row numbers of sequences of one length, in parts of bounded size."""
-    found = {}
-    for row, sequence in enumerate(sequences):
-        found.setdefault(len(sequence), []).append(row)
-    for rows in found.values():
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            yield rows[start : start + ROWS_AT_ONCE]

@@ -66,9 +66,9 @@ default=("mean", "max", "attention")
         Exponent of "invscaling".
     max_iter : int or "auto", default="auto"
         Epochs, at least 5. "auto" is as many as give 450 gradient steps, times (n / 1000)^0.5 for
-        n > 1000 sequences; without convolutions no fewer than 1500, for nothing but the recurrence
-        can find what is far away. Times T / 64, but at least 0.15, if the longest sequence has
-        T < 64 steps.
+        n > 1000 sequences; without convolutions no fewer than 1000, for nothing but the recurrence
+        can find what is far away. Times T / 32, but at least 0.15, if the longest sequence has
+        T < 32 steps.
     shuffle : bool, default=True
         Whether sequences come in a new order every epoch.
     random_state : int, RandomState instance or None, default=None

@@ -17,7 +17,7 @@ from sklearn_ext.neural_network._base import BaseNet
 
 __all__ = ["BaseRecurrent"]
 
-STEPS, STEPS_WITHOUT_STEM = 450, 1500  # of gradients
+STEPS, STEPS_WITHOUT_STEM = 450, 1000  # of gradients
 STEPS_IN_STEM = 2**13  # of the sequences of a batch
 STEPS_AT_ONCE = 2**16  # padded steps that are predicted in one go
 
@@ -132,13 +132,13 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OnnxExpor
         return int(min(n_rows, max(8, min(64, most, n_rows / 8))))
 
     def _epochs(self, sequences, steps_an_epoch):
-        """Epochs of some gradient steps; fewer for short sequences, more for many."""
+        """Number of epochs: fewer steps for short sequences, more for many or without stem."""
         if self.max_iter != "auto":
             return self.max_iter
         steps = STEPS * max(1.0, (len(sequences) / 1000) ** 0.5)
         if not self.stem_channels:
             steps = max(steps, STEPS_WITHOUT_STEM)
-        steps *= max(0.15, min(1.0, int(sequences.lengths.max()) / 64))
+        steps *= max(0.15, min(1.0, int(sequences.lengths.max()) / 32))
         return max(5, ceil(steps / steps_an_epoch))
 
     def _stops_early(self, n_rows):

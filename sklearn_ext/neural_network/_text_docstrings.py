@@ -74,7 +74,8 @@ _PARAMETERS = """\
         10; for an "adaptive" rate 10 % within 2 and 10. Without held-out texts only "constant",
         "adaptive" and "invscaling" runs end early, by the training loss.
     dropout : float, default={dropout}
-        Probability, in [0, 1), that a unit of a token is left out of a step.
+        Probability, in [0, 1), that a unit of a token is left out of a step; in a full batch the
+        same units of all tokens.
     max_grad_norm : float or None, default=1.0
         Largest norm of a gradient, > 0; None for no clipping.
     gradient_accumulation_steps : int, default=1

@@ -31,6 +31,7 @@ class BaseText(BaseNet):
 
     - ``_own_epochs`` and ``_own_rate``, how long and how fast a net of our own is trained, the rate
       times `hidden_size`;
+    - ``_learn_texts(texts)`` to call, before it cuts texts into tokens for a new net;
     - ``_frames_texts``, whether the tokenizer of a pre-trained model puts its special tokens around
       texts;
     - ``_body()``, the part of the net that a pre-trained model is.
@@ -50,19 +51,30 @@ class BaseText(BaseNet):
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     }
 
+    @property
+    def _is_pretrained(self):
+        """Whether `fit` starts from the weights of a pre-trained model."""
+        return self.model is not None
+
     def _read_rows(self, X, *, reset):
         """Give texts as they are; tokens are made of them once the tokenizer is known."""
         texts = read_texts(self, X, reset=reset)
         return replace(texts, dtype=np.dtype(np.float64)) if self.precision == "float64" else texts
 
-    def _learn_tokenizer(self, texts):
-        """Set the tokenizer; texts are those of positive weight."""
+    def _learn_texts(self, texts):
+        """Set tokenizer and architecture; texts are those of positive weight."""
+        self._longest = self.max_length
         if self.model is not None:
             self._read_pretrained()
-        elif self.tokenizer == "byte":
+            return
+        if self.tokenizer == "byte":
             self.tokenizer_ = ByteTokenizer()
         else:
             self.tokenizer_ = trained_tokenizer(texts, self.vocab_size)
+        self._architecture = self._own_architecture()
+
+    def _learn_inputs(self, rows, y, weights):
+        """All that is to be known was needed for cutting the texts into tokens."""
 
     def _read_pretrained(self):
         """Set tokenizer and architecture of a pre-trained model."""
@@ -78,11 +90,6 @@ class BaseText(BaseNet):
         longest = self.max_length if self._frames_texts else None
         self.tokenizer_ = StoredTokenizer(**found, longest=longest, is_framed=self._frames_texts)
         self._architecture = {"config": config, "dropout": self.dropout}
-
-    def _learn_inputs(self, rows, y, weights):
-        """Set the architecture of a net of our own; that of another is known by now."""
-        if self.model is None:
-            self._architecture = self._own_architecture()
 
     def _build_net(self, generator):
         """Make a new net, and give it the weights of a pre-trained one."""
@@ -144,8 +151,15 @@ class BaseText(BaseNet):
 
         return rows.as_ragged().to(device).take(torch.arange(len(rows), device=device))
 
+    def _tokens_at_once(self):
+        """Padded tokens that are looked at in one go."""
+        return TOKENS_AT_ONCE
+
+    def _rows_at_once(self, rows):
+        return max(1, self._tokens_at_once() // int(rows.lengths.max()))
+
     def _prediction_parts(self, rows):
-        return rows.parts(TOKENS_AT_ONCE)
+        return rows.parts(self._tokens_at_once())
 
     def _batch_size(self, n_rows):
         if self.batch_size != "auto":
@@ -163,10 +177,6 @@ class BaseText(BaseNet):
         if self.learning_rate_init != "auto":
             return self.learning_rate_init
         return self._own_rate / self.hidden_size if self.model is None else 5e-5
-
-    def _longest(self):
-        """Most tokens that the net sees at once."""
-        return self.max_length
 
     def _stops_early(self, n_rows):
         return n_rows > 2000 if self.early_stopping == "auto" else self.early_stopping

@@ -192,7 +192,8 @@ class TransformerClassifier(
     def _weighted_rows(self, texts, y, sample_weight, *, reset):
         texts, y, weights = super()._weighted_rows(texts, y, sample_weight, reset=reset)
         if reset:
-            self._learn_tokenizer(texts.strings)
+            self._learn_texts(texts.strings)
+            self._pooling = self.pooling
         return self._tokens(texts), y, weights
 
     def _read_validation(self, validation_set):
@@ -204,7 +205,7 @@ class TransformerClassifier(
         sequences = self.tokenizer_.encode(texts.strings)
         if not self.tokenizer_.is_framed:
             start = [self.tokenizer_.start]
-            sequences = [np.append(start, tokens[: self._longest() - 1]) for tokens in sequences]
+            sequences = [np.append(start, tokens[: self._longest - 1]) for tokens in sequences]
         return TokenRows.from_list(sequences, texts.dtype)
 
     def _responses(self, X):
@@ -218,7 +219,7 @@ class TransformerClassifier(
 
         encoder, n_outputs = self._encoder(generator), self._build_loss().n_outputs(self._n_targets)
         dropout = self._architecture["dropout"]
-        return PooledClassifier(encoder, self.pooling, n_outputs, dropout, generator)
+        return PooledClassifier(encoder, self._pooling, n_outputs, dropout, generator)
 
     def _encoder(self, generator):
         if "config" in self._architecture:

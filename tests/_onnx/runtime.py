@@ -7,8 +7,10 @@ from sklearn.base import is_regressor
 
 def run(model, **inputs):
     """Outputs of a model by their names."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # more of them spin, and slow down a busy machine
     session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, inputs), strict=True))

@@ -17,7 +17,7 @@ from sklearn_ext import (
 )
 from sklearn_ext.exceptions import MissingDependencyError
 
-SMALL = {"max_iter": 4, "random_state": 0}
+SMALL = {"max_iter": 4, "batch_size": 40, "random_state": 0}
 ESTIMATORS = [
     PolynomialRegressor(3, alpha=0.1),
     FFNNRegressor(hidden_layer_sizes=(8,), n_members=2, **SMALL),

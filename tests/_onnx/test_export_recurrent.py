@@ -8,6 +8,7 @@ from sklearn_ext import RNNClassifier, RNNRegressor
 
 QUICK = {
     "hidden_size": 5,
+    "batch_size": 64,
     "learning_rate_init": 0.02,
     "stem_channels": 4,
     "max_iter": 10,

@@ -16,7 +16,11 @@ LABELS = [0, 1, 0, 1, 0] * 2
 WORDS = ["<pad>", "<s>", "</s>", "<unk>", "one", "two", "three", "four"]
 
 CAUSAL = {
-    "llama": {"num_key_value_heads": 1, "attention_dropout": 0.1},
+    "llama": {
+        "num_key_value_heads": 1,
+        "attention_dropout": 0.1,
+        "tie_word_embeddings": True,
+    },
     "gpt2": {"n_positions": 32},
     "mistral": {"num_key_value_heads": 1, "sliding_window": 3},
     "gpt_neox": {"hidden_dropout": 0.1},
@@ -114,6 +118,16 @@ def test_weights_are_those_of_the_file_and_fit_moves_them(causal):
     first, second = (CausalLanguageModel(folder, dropout=0.1, **settings).fit(TEXTS) for _ in "ab")
     assert first.loss_ < first.loss_curve_[0]
     assert_array_equal(first.score_samples(TEXTS), second.score_samples(TEXTS))
+
+
+def test_tied_weights_stay_tied(causal):
+    folder, reference = causal
+    found = CausalLanguageModel(folder, max_length=16, max_iter=2, random_state=0).fit(TEXTS)
+    for model in (found, pickle.loads(pickle.dumps(found))):
+        inner = model.net_.module_.body.model
+        is_tied = inner.get_input_embeddings().weight is inner.get_output_embeddings().weight
+        assert is_tied == reference.config.tie_word_embeddings
+    assert found.n_parameters_ == sum(p.numel() for p in reference.parameters())
 
 
 def test_greedy_text_is_that_of_generate(causal):
