@@ -64,6 +64,7 @@ test-min: $(MIN_STAMP) ## numerical tests on the lowest supported versions
 	  tests/linear_model tests/datasets tests/preprocessing tests/test_sequences.py tests/test_common.py
 
 docs: $(DOCS_STAMP) ## build the HTML documentation, the gallery included
+	rm -rf docs/_build/html docs/generated # pages of what is gone; the gallery's pictures stay
 	$(VENV)/bin/sphinx-build -E -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import warnings
 from pathlib import Path
 
 import sklearn_ext
@@ -27,7 +26,6 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "measured"]  # the measured tables are parts of benchmarks.md
-myst_enable_extensions = ["colon_fence"]
 
 # -- appearance -------------------------------------------------------------------------------
 html_theme = "pydata_sphinx_theme"
@@ -86,11 +84,10 @@ sphinx_gallery_conf = {
     "backreferences_dir": "generated/backreferences",
     "remove_config_comments": True,
     "show_memory": False,
+    "write_computation_times": False,  # the page of times loads scripts from elsewhere
     "download_all_examples": False,
     "abort_on_example_error": True,
-    "nested_sections": False,
 }
-warnings.filterwarnings("ignore", message=".*FigureCanvasAgg is non-interactive.*")
 
 
 def setup(app):

@@ -4,7 +4,7 @@ Underfitting, overfitting and the leave-one-out score
 
 R² on the training rows never falls when the degree grows, so it cannot choose one. The
 leave-one-out R² can: it is the R² of predicting each row by a model of all other rows, and
-:class:`~sklearn_ext.PolynomialRegressor` has it in closed form, without fitting again.
+:class:`~sklearn_ext.linear_model.PolynomialRegressor` has it in closed form, without fitting again.
 """
 
 # %%

@@ -5,7 +5,7 @@ Polynomial regression that chooses its own degree
 The strength of concrete depends on its age and its mix, and not along straight lines. This
 example fits 1030 real tests three ways: a straight line, the usual pipeline of
 :class:`~sklearn.preprocessing.PolynomialFeatures`, and
-:class:`~sklearn_ext.PolynomialRegressor`, which takes degree and penalty from exact
+:class:`~sklearn_ext.linear_model.PolynomialRegressor`, which takes degree and penalty from exact
 leave-one-out scores without a single refit. Then it reads the model: a formula, the columns that
 matter, and a picture with prediction intervals.
 """
@@ -69,6 +69,9 @@ search = GridSearchCV(
     {"polynomialregressor__degree": [2, 3, 4], "polynomialregressor__truncation": [0.75, 1.0]},
 )
 fit_and_report("the same in a Pipeline and GridSearchCV", search)
+
+# %%
+# What the first of the two chose:
 
 print(
     f"\nchosen: degree {model.degree_}, alpha {model.alpha_:.3g}, {model.n_terms_} terms; "

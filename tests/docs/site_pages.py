@@ -67,4 +67,5 @@ def _resolves(address, page, pages):
     if not target.is_file():
         return False
     known = pages.get(str(target.relative_to(SITE.resolve())))
-    return not parts.fragment or known is None or unquote(parts.fragment) in known.names
+    fragment = unquote(parts.fragment.partition(":~:")[0])  # behind it: words to highlight
+    return not fragment or known is None or fragment in known.names

@@ -22,7 +22,9 @@ OPTIONS = (
     "--hide-scrollbars --enable-logging=stderr --virtual-time-budget=900000 --dump-dom"
 ).split()
 LOOKER = Path(__file__).with_name("in_browser.html")
-PROGRESS = '"[PST]: '  # the theme tells on the console what it is doing
+# What others' scripts say without being wrong: the theme tells what it is doing, scikit-learn's
+# diagram warns where a long list of feature names is cut.
+NO_ERROR = re.compile(r'"(\[PST\]: |Expected copy-paste icon is missing)')
 # All pages that are written by hand, all of the gallery, and two of the many of the reference.
 SAMPLES = ("generated/sklearn_ext.linear_model.PolynomialRegressor.html",)
 SAMPLES += ("generated/sklearn_ext.activations.gelu.html",)
@@ -65,8 +67,10 @@ def seen(server, tmp_path_factory):
     run = subprocess.run(command, capture_output=True, text=True, timeout=600)
     report = re.search(r'<pre id="report">(.*?)</pre>', run.stdout, re.DOTALL)
     assert report, run.stderr[-2000:]
-    said = [line for line in run.stderr.splitlines() if ":CONSOLE" in line and PROGRESS not in line]
-    return json.loads(html.unescape(report[1])), said
+    said = [line for line in run.stderr.splitlines() if ":CONSOLE" in line]
+    return json.loads(html.unescape(report[1])), [
+        line for line in said if not NO_ERROR.search(line)
+    ]
 
 
 def test_every_page_loads_with_its_title(seen):
@@ -75,7 +79,7 @@ def test_every_page_loads_with_its_title(seen):
     assert [name for name, page in pages.items() if "sklearn_ext" not in page["title"]] == []
 
 
-def test_nothing_is_said_on_the_console(seen):
+def test_no_error_is_said_on_the_console(seen):
     assert seen[1] == []
 
 
