@@ -8,6 +8,7 @@ import copy
 import pickle
 import re
 import warnings
+from unittest import SkipTest
 
 import joblib
 import numpy as np
@@ -23,7 +24,7 @@ from sklearn.model_selection import GridSearchCV, check_cv
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks, get_tags
-from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 # The checks fit tiny, constant and duplicated columns and predict far away from them on purpose;
@@ -145,7 +146,10 @@ EXTRA = [(estimator, check) for estimator in ESTIMATORS for check in extra_check
 def test_sklearn_check(estimator, check):
     if not can_run(check_name(check)):
         pytest.skip("scipy is too old for scikit-learn's array API dispatch")
-    check(estimator)
+    try:
+        check(estimator)
+    except SkipTest as reason:
+        pytest.fail(f"the check was skipped: {reason}")
 
 
 def check_name(check):
@@ -160,21 +164,12 @@ def can_run(name):
 
 
 @every_estimator
-def test_every_check_ran_and_passed(estimator):
-    with warnings.catch_warnings():
-        # With `error`, a warning would be counted as a failed check; the test above, which
-        # runs the same checks under the filters of the suite, is the one that judges warnings.
-        warnings.simplefilter("ignore")
-        records = check_estimator(estimator, on_skip=None, on_fail=None)
-    unexpected = [
-        (record["check_name"], record["status"], record["exception"])
-        for record in records
-        if record["status"] != "passed" and can_run(record["check_name"])
-    ]
-    assert unexpected == []
+def test_no_check_is_missing(estimator):
+    """What runs above is not less than what ran when the estimator entered."""
+    checks = list(estimator_checks.estimator_checks_generator(estimator))
     name = name_of(estimator)
-    assert name in LEAST_CHECKS, f"write {name!r}: {len(records)} into LEAST_CHECKS"
-    assert len(records) >= LEAST_CHECKS[name]
+    assert name in LEAST_CHECKS, f"write {name!r}: {len(checks)} into LEAST_CHECKS"
+    assert len(checks) >= LEAST_CHECKS[name]
 
 
 def test_table_of_checks_names_public_estimators_only():
