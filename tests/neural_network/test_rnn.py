@@ -284,8 +284,8 @@ def test_stream_of_numbers_and_its_errors():
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_state_gradients_are_those_of_moved_states(cell):
-    model = short(cell=cell, bidirectional=False, pooling="last", stem_channels=0, dropout=0.0)
-    model.fit(EVEN, y)
+    settings = {"bidirectional": False, "pooling": "last", "stem_channels": 0, "dropout": 0.0}
+    model = short(cell=cell, n_members=1, **settings).fit(EVEN, y)
     net, (layer,) = model.net_.module_.nets[0], model.net_.module_.nets[0].recurrence.ahead
     values = model.net_.module_.scaled(torch.from_numpy(EVEN))
     targets, loss = torch.from_numpy(model._encode_target(y == model.classes_[1])), None
