@@ -247,15 +247,16 @@ def test_budget_of_requests_stops_before_and_keeps_what_is_done(tmp_path):
     assert len(backend.requests) == len(TEXTS)
 
 
-@pytest.mark.parametrize("budget", [{"tokens": 1000}, {"cost": 0.001}])
+@pytest.mark.parametrize("budget", [{"tokens": 700}, {"cost": 0.0007}])
 def test_budget_is_never_exceeded(budget):
     backend = FakeBackend("word " * 20)
     summarizer = TextSummarizer(backend, budget=budget, prices=(1, 1), on_error="warn")
     with pytest.warns(SummaryWarning, match="could exceed"):
         summarizer.fit(TEXTS).transform(TEXTS)
     usage = summarizer.usage_
-    assert 0 < usage.tokens_in + usage.tokens_out <= 1000
-    assert usage.cost <= 0.001 and len(summarizer.failures_) > 0
+    # One request could use 520, and uses 29: the budget is too small however they overlap.
+    assert 0 < usage.tokens_in + usage.tokens_out <= 700
+    assert usage.cost <= 0.0007 and len(summarizer.failures_) > 0
 
 
 @pytest.mark.parametrize(
