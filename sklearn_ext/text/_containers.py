@@ -65,6 +65,6 @@ def _with_dtypes(output, X):
 
 def _inferred(column):
     """Give a column of polars that holds objects the dtype of its values."""
-    if not column.dtype.is_object():
+    if str(column.dtype) != "Object":  # `is_object` came with polars 1
         return column
     return type(column)(column.name, column.to_list())
