@@ -5,9 +5,8 @@ from torch import nn
 from torch.nn import functional
 
 from sklearn_ext._torch.dropout import SharedDropout
-from sklearn_ext._torch.initialization import normal
 from sklearn_ext._torch.packing import segments
-from sklearn_ext._torch.transformer_block import Block, Memory, rotations, token_dropout
+from sklearn_ext._torch.transformer_block import Block, Memory, embedding, rotations, token_dropout
 
 __all__ = ["GPT"]
 
@@ -66,9 +65,9 @@ class GPT(nn.Module):
         super().__init__()
         # The head is tied to them: logits and, times the gain, inputs of deviation 1.
         scale = width**-0.5
-        self.embedding = _embedding(n_tokens, width, scale, generator)
+        self.embedding = embedding(n_tokens, width, scale, generator)
         self.places = (
-            _embedding(longest, width, scale, generator) if positions == "learned" else None
+            embedding(longest, width, scale, generator) if positions == "learned" else None
         )
         self.gain = 1.0 / scale
         self.head_size = width // n_heads
@@ -131,8 +130,3 @@ class GPT(nn.Module):
 
     def _logits(self, states: Tensor) -> Tensor:
         return functional.linear(states, self.embedding.weight)
-
-
-def _embedding(rows: int, width: int, scale: float, generator: torch.Generator) -> nn.Embedding:
-    """Make an embedding without drawing from torch's global generator."""
-    return nn.Embedding(rows, width, _weight=normal((rows, width), scale, generator))

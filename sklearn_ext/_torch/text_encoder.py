@@ -6,9 +6,8 @@ import torch
 from torch import nn
 
 from sklearn_ext._torch.dropout import SharedDropout
-from sklearn_ext._torch.initialization import normal
 from sklearn_ext._torch.modules import linear_layer
-from sklearn_ext._torch.transformer_block import Block, rotations, token_dropout
+from sklearn_ext._torch.transformer_block import Block, embedding, rotations, token_dropout
 
 __all__ = ["PooledClassifier", "TextEncoder"]
 
@@ -51,8 +50,8 @@ class TextEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.width, self.head_size = width, width // n_heads
-        self.embedding = _embedding(n_tokens, width, generator)
-        self.places = _embedding(longest, width, generator) if positions == "learned" else None
+        self.embedding = embedding(n_tokens, width, 1.0, generator)
+        self.places = embedding(longest, width, 1.0, generator) if positions == "learned" else None
         self.blocks = nn.ModuleList(
             Block(width, n_heads, n_layers, dropout, generator) for _ in range(n_layers)
         )
@@ -73,11 +72,6 @@ class TextEncoder(nn.Module):
             states, _ = block(states, mask, rotation)
         found: Tensor = self.norm(states)
         return found
-
-
-def _embedding(rows: int, width: int, generator: torch.Generator) -> nn.Embedding:
-    """Make an embedding without drawing from torch's global generator."""
-    return nn.Embedding(rows, width, _weight=normal((rows, width), 1.0, generator))
 
 
 class PooledClassifier(nn.Module):

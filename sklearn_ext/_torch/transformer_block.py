@@ -7,9 +7,10 @@ from torch import nn
 from torch.nn import functional
 
 from sklearn_ext._torch.dropout import SharedDropout
+from sklearn_ext._torch.initialization import normal
 from sklearn_ext._torch.modules import linear_layer
 
-__all__ = ["Attention", "Block", "Rotation", "rotations", "token_dropout"]
+__all__ = ["Attention", "Block", "Rotation", "embedding", "rotations", "token_dropout"]
 
 Tensor = torch.Tensor
 Rotation = tuple[Tensor, Tensor]  # cosines and sines, each (n or 1, 1, length, head_size)
@@ -108,6 +109,11 @@ class Attention(nn.Module):
         )
         found: Tensor = self.out(mixed.transpose(1, 2).reshape(n, length, width))
         return found, (keys, values)
+
+
+def embedding(rows: int, width: int, scale: float, generator: torch.Generator) -> nn.Embedding:
+    """Make an embedding without drawing from torch's global generator."""
+    return nn.Embedding(rows, width, _weight=normal((rows, width), scale, generator))
 
 
 def token_dropout(dropout: nn.Module, states: Tensor) -> Tensor:

@@ -43,7 +43,8 @@ class PartitionedFit:
                 for name in ("net_", "_goes_on"):
                     vars(self).pop(name, None)
             if not hasattr(self, "net_"):
-                self._known_classes = self._classes_of(dask, parts, collections[1])
+                if not partial:  # whose caller has said which classes will come
+                    self._known_classes = self._classes_of(dask, parts, collections[1])
                 self._step_through(context, _heads(dask, parts))
             passes = 1 if partial else self._passes()
             for part in parts * passes:

@@ -95,6 +95,13 @@ def test_classes_of_all_partitions_are_known_from_the_start(client):
     assert_array_equal(model.predict(lazily(X)).compute(), model.predict(X))
 
 
+def test_classes_that_the_caller_names_are_kept(client):
+    X, y = table()
+    model = FFNNClassifier((16,), n_members=2, random_state=0)
+    model.partial_fit(lazily(X), lazily((y > 0).astype(int)), classes=[0, 1, 2])
+    assert model.classes_.tolist() == [0, 1, 2]
+
+
 def test_weights_reach_the_partitions(client):
     X, y = table()
     weight = np.random.default_rng(1).integers(0, 2, size=300).astype(float)
