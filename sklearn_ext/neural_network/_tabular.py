@@ -50,6 +50,14 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
             self._categorical = None
             if self.categorical_features is not None:
                 self._categorical = _check_categorical_features(X, self.categorical_features)
+        try:
+            return self._numbers(X, reset)
+        except (TypeError, ValueError) as error:
+            _name_the_column(error, X, self._categorical)
+            raise
+
+    def _numbers(self, X, reset):
+        """Floats in the order of the columns."""
         if self._categorical is None:
             kinds = {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
             X = validate_data(self, X, reset=reset, ensure_all_finite="allow-nan", **kinds)
@@ -223,10 +231,24 @@ def _widths(hidden_layer_sizes):
 
 def _column(X, index):
     if hasattr(X, "iloc"):
-        return X.iloc[:, index].to_numpy(dtype=object)
+        return X.iloc[:, index].to_numpy(dtype=object, na_value=np.nan)  # pandas.NA is no number
     if hasattr(X, "get_column"):
         return X.get_column(X.columns[index]).to_numpy()
     return np.asarray(X)[:, index]
+
+
+def _name_the_column(error, X, categorical):
+    """Add to an error which column of a frame is neither numbers nor categories."""
+    for index, name in enumerate(getattr(X, "columns", ())):
+        if categorical is not None and categorical[index]:
+            continue
+        try:
+            _column(X, index).astype(np.float64)
+        except (TypeError, ValueError):
+            error.add_note(
+                f"Column {name!r} is not numeric. Give it the dtype 'category', or name it in "
+                "categorical_features, or encode it before."
+            )
 
 
 def _is_missing(value):

@@ -169,6 +169,31 @@ def test_categories_missing_values_and_unknown_ones():
     assert_array_equal(again.predict(frame), model.predict(frame))
 
 
+@pytest.mark.parametrize("module", ["pandas", "polars"])
+def test_columns_that_may_be_null_beside_categories(module):
+    frames = pytest.importorskip("pandas")
+    numbers = np.round(X[:, 0])
+    plain = frames.DataFrame(
+        {"k": frames.Categorical(np.where(y > 0, "high", "low")), "a": numbers}
+    )
+    plain.loc[5, "a"] = np.nan
+    nullable = plain.astype({"a": "Int64"})
+    if module == "polars":
+        nullable = pytest.importorskip("polars").from_pandas(nullable)
+    predictions = short().fit(nullable, y).predict(nullable)
+    assert_array_equal(predictions, short().fit(plain, y).predict(plain))
+
+
+def test_a_column_of_text_is_named_with_a_remedy():
+    frames = pytest.importorskip("pandas")
+    frame = frames.DataFrame({"a": X[:, 0], "city": ["x"] * len(X)})
+    with pytest.raises(ValueError, match="could not convert string to float") as raised:
+        short().fit(frame, y)
+    (note,) = raised.value.__notes__
+    assert "'city'" in note and "categorical_features" in note
+    short(categorical_features=["city"]).fit(frame, y)
+
+
 def test_many_categories_are_embedded():
     frames = pytest.importorskip("pandas")
     rng = np.random.default_rng(0)
