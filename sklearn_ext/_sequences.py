@@ -25,8 +25,9 @@ def read_sequences(X, *, axis_order="channels_last", input_name="X"):
     X : array-like of shape (n, T) or (n, T, n_channels), or sequence of n arrays
         A matrix holds one channel. A tensor may end in steps that are NaN in all channels: they
         are padding. A list, tuple, object array, pandas Series or polars Series holds an array
-        of shape (T_i,) or (T_i, n_channels) for each sequence. A list of lists of equal lengths
-        is a matrix; a list of arrays is ragged, whatever their lengths.
+        of shape (T_i,) or (T_i, n_channels) for each sequence, and so may the only column of a
+        data frame; several columns of 1-D arrays are the channels, as sktime nests them. A list
+        of lists of equal lengths is a matrix; a list of arrays is ragged, whatever their lengths.
     axis_order : {"channels_last", "channels_first"}, default="channels_last"
         Whether a tensor is (n, T, n_channels) or (n, n_channels, T); likewise for the arrays of
         ragged input.
@@ -133,7 +134,7 @@ def _check_shortest(sequences, least):
 def _read(X, axis_order, input_name, read_matrix):
     if axis_order not in AXIS_ORDERS:
         raise ValueError(f"axis_order must be one of {list(AXIS_ORDERS)}, got {axis_order!r}.")
-    items = _items(X)
+    items = _rows_of_cells(X, axis_order) if hasattr(X, "columns") else _items(X)
     if items is not None:
         found = _read_ragged(items, axis_order, input_name)
     else:
@@ -144,7 +145,7 @@ def _read(X, axis_order, input_name, read_matrix):
 
 def _items(X):
     """List the arrays of ragged input; None for an array with axes of its own."""
-    is_series = hasattr(X, "to_list") and not hasattr(X, "columns")
+    is_series = hasattr(X, "to_list")
     if not (isinstance(X, list | tuple) or is_series or _is_object_vector(X)):
         return None
     items = list(X)
@@ -153,6 +154,29 @@ def _items(X):
     all_lists = all(isinstance(item, list | tuple) for item in items)
     is_table = isinstance(X, list | tuple) and not _is_uneven(items)
     return items if all_lists and not is_table else None
+
+
+def _rows_of_cells(frame, axis_order):
+    """Join the arrays in each row of a frame, a channel each; None for a frame of numbers."""
+    columns = [list(frame[name]) for name in frame.columns] if len(frame) else []
+    if not any(_is_array(column[0]) or isinstance(column[0], list) for column in columns):
+        return None
+    if len(columns) == 1:
+        return columns[0]
+    rows = zip(*columns, strict=True)
+    joined = (_side_by_side(cells, i, frame.columns) for i, cells in enumerate(rows))
+    return [oriented(steps, axis_order) for steps in joined]
+
+
+def _side_by_side(cells, i, names):
+    arrays = [_numbers(cell, f"X[{name!r}][{i}]") for name, cell in zip(names, cells, strict=True)]
+    shapes = {name: array.shape for name, array in zip(names, arrays, strict=True)}
+    if len(set(shapes.values())) > 1 or arrays[0].ndim != 1:
+        raise ValueError(
+            "The columns of X are the channels of one sequence: the arrays in a row must have "
+            f"one axis and the same number of steps, but sample {i} has the shapes {shapes}."
+        )
+    return np.column_stack(arrays)
 
 
 def _is_object_vector(X):

@@ -38,6 +38,14 @@ def polars_series(arrays):
     return pytest.importorskip("polars").Series([array.tolist() for array in arrays])
 
 
+def pandas_frame(arrays):
+    return pytest.importorskip("pandas").DataFrame({"sequence": arrays})
+
+
+def polars_frame(arrays):
+    return pytest.importorskip("polars").DataFrame({"s": [array.tolist() for array in arrays]})
+
+
 def torch_list(arrays):
     return [pytest.importorskip("torch").from_numpy(array) for array in arrays]
 
@@ -57,6 +65,8 @@ RAGGED_FORMS = [
     object_array,
     pandas_series,
     polars_series,
+    pandas_frame,
+    polars_frame,
     torch_list,
     pandas_list,
     nested_lists,
@@ -80,6 +90,21 @@ def test_ragged_forms(form, arrays):
     assert_array_equal(found.starts, [0, 3, 4])
     for back, array in zip(found.restored(), arrays, strict=True):
         assert_array_equal(back, array)
+
+
+@pytest.mark.parametrize("axis_order", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("frame", ["pandas", "polars"])
+def test_columns_of_arrays_are_channels(frame, axis_order):
+    columns = {name: [array[:, i] for array in RAGGED] for i, name in enumerate("ab")}
+    X = pytest.importorskip(frame).DataFrame(columns)
+    assert_holds(read_sequences(X, axis_order=axis_order), RAGGED)
+
+
+def test_columns_of_unequal_arrays():
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame({"a": [np.ones(3), np.ones(2)], "b": [np.ones(3), np.ones(4)]})
+    with pytest.raises(ValueError, match=r"sample 1 has the shapes .*'b': \(4,\)"):
+        read_sequences(X)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -159,9 +159,10 @@ _SHARED_ATTRIBUTES = """\
 _SHARED_NOTES = """\
     X is a matrix (n_samples, n_timesteps) of one channel; a 3-D array (n_samples, n_timesteps,
     n_channels), where steps at the end that are NaN in all channels are padding; or a list, object
-    array or Series of arrays of shape (n_timesteps,) or (n_timesteps, n_channels). Lengths may
-    differ inside of X and between `fit` and `predict`, except for the columns of a matrix. Padding
-    changes nothing: what is predicted for a sequence does not depend on the others.
+    array, Series or column of a data frame of arrays of shape (n_timesteps,) or (n_timesteps,
+    n_channels); several columns of arrays are the channels. Lengths may differ inside of X and
+    between `fit` and `predict`, except for the columns of a matrix. Padding changes nothing: what
+    is predicted for a sequence does not depend on the others.
 
     Channels are standardised inside. A net that walks both ways also sees each sequence, and its
     changes from step to step, standardised by their own mean and deviation.
