@@ -6,12 +6,19 @@ import numpy as np
 
 from sklearn_ext._optional import import_optional
 
-__all__ = ["aligned_partitions", "is_dask", "over_partitions"]
+__all__ = ["aligned_partitions", "in_memory", "is_dask", "over_partitions"]
 
 
 def is_dask(collection):
     """Whether an object is a dask collection, found out without importing dask."""
     return hasattr(collection, "__dask_graph__")
+
+
+def in_memory(*collections):
+    """Give collections as they are computed, together; anything else, None too, as it is."""
+    if not any(map(is_dask, collections)):
+        return collections
+    return import_optional("dask", extra="dask", purpose="dask collections").compute(*collections)
 
 
 def aligned_partitions(X, *others):
@@ -70,7 +77,8 @@ def over_partitions(method):
     """Let a method of rows take dask collections: called on each partition, when it is needed.
 
     The estimator makes a row of a given shape, of harmless values, by ``_some_row(shape)``; the
-    method's result for it tells how many axes there are, and their dtype.
+    method's result for it tells how many axes there are, and their dtype. Further arguments that
+    have rows, such as targets, have to be dask collections with the partitions of X.
     """
 
     @wraps(method)
@@ -87,12 +95,13 @@ def _mapped(estimator, method, X, args, kwargs):
     dask = import_optional("dask", extra="dask", purpose="Predicting dask collections")
     array = import_optional("dask.array", extra="dask", purpose="Predicting dask collections")
     kind = _result_of_one_row(estimator, method, X, args, kwargs)
+    others = [value for value in args if _has_rows(value)]
     kinds = kind if isinstance(kind, tuple) else (kind,)
     # One copy of the estimator in the graph, not one a partition.
     fitted, task = dask.delayed(estimator), dask.delayed(_call, nout=len(kinds), pure=False)
     columns = [
-        task(fitted, method.__name__, part, args, kwargs, len(kinds))
-        for (part,) in aligned_partitions(X)
+        task(fitted, method.__name__, part, _with_parts(args, rest), kwargs, len(kinds))
+        for part, *rest in aligned_partitions(X, *others)
     ]
     sizes = X.chunks[0] if hasattr(X, "chunks") else [np.nan] * len(columns)
     found = tuple(
@@ -108,6 +117,16 @@ def _mapped(estimator, method, X, args, kwargs):
     return found if isinstance(kind, tuple) else found[0]
 
 
+def _with_parts(args, parts):
+    """Put parts in the places of the collections that they are of."""
+    parts = iter(parts)
+    return [next(parts) if _has_rows(value) else value for value in args]
+
+
+def _has_rows(argument):
+    return is_dask(argument) or (hasattr(argument, "__len__") and not isinstance(argument, str))
+
+
 def _call(estimator, name, rows, args, kwargs, n_results):
     """Call a method on one partition; a single result comes in a tuple, as several do."""
     result = getattr(estimator, name)(rows, *args, **kwargs)
@@ -115,9 +134,17 @@ def _call(estimator, name, rows, args, kwargs, n_results):
 
 
 def _result_of_one_row(estimator, method, X, args, kwargs):
-    is_array = hasattr(X, "chunks")
-    row = estimator._some_row(X.shape[1:])[np.newaxis]
-    if is_array:
-        return method(estimator, row.astype(X.dtype), *args, **kwargs)
+    row = _one_row(estimator, X)
+    args = [_one_row(estimator, value) if _has_rows(value) else value for value in args]
+    return method(estimator, row, *args, **kwargs)
+
+
+def _one_row(estimator, X):
+    """One row in the form of a collection: an array, a DataFrame, or a list for Series and bags."""
+    row = estimator._some_row(getattr(X, "shape", (None,))[1:])[np.newaxis]
+    if hasattr(X, "chunks"):
+        return row.astype(X.dtype)
+    if row.ndim == 1:
+        return row.tolist()
     pandas = import_optional("pandas", extra="pandas", purpose="Predicting dask DataFrames")
-    return method(estimator, pandas.DataFrame(row, columns=X.columns), *args, **kwargs)
+    return pandas.DataFrame(row, columns=X.columns)

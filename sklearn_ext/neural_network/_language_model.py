@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils import check_consistent_length
 
+from sklearn_ext._dask import in_memory, over_partitions
 from sklearn_ext._validation import (
     _fit_context,
     check_is_fitted,
@@ -315,6 +316,7 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
         """
         return self._likelihoods(X, y)[0]
 
+    @over_partitions
     def _likelihoods(self, X, y):
         """Log-likelihood and number of predicted tokens of each text."""
         check_is_fitted(self)
@@ -347,7 +349,7 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
         score : float
             Mean of `score_samples`.
         """
-        found = self.score_samples(X, y)
+        found, sample_weight = in_memory(self.score_samples(X, y), sample_weight)
         return float(np.average(found, weights=checked_weights(sample_weight, len(found))))
 
     def perplexity(self, X, y=None, sample_weight=None):
@@ -367,7 +369,7 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
         perplexity : float
             At least 1; the number of tokens of the vocabulary for a model that knows nothing.
         """
-        found, counts = self._likelihoods(X, y)
+        found, counts, sample_weight = in_memory(*self._likelihoods(X, y), sample_weight)
         weights = checked_weights(sample_weight, len(found))
         weights = np.ones(len(found)) if weights is None else weights
         return float(np.exp(-(weights @ found) / (weights @ counts)))

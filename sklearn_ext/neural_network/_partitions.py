@@ -45,7 +45,7 @@ class PartitionedFit:
             if not hasattr(self, "net_"):
                 if not partial:  # whose caller has said which classes will come
                     self._known_classes = self._classes_of(dask, parts, collections[1])
-                self._step_through(context, _heads(dask, parts))
+                self._step_through(context, _heads(dask, parts), partial or self._passes() > 0)
             passes = 1 if partial else self._passes()
             for part in parts * passes:
                 self._step_through(context, dask.compute(*part))
@@ -53,10 +53,10 @@ class PartitionedFit:
     def _passes(self):
         return AUTO_PASSES if self.max_iter == "auto" else self.max_iter
 
-    def _step_through(self, context, rows):
-        """Go once through some rows."""
+    def _step_through(self, context, rows, partial=True):
+        """Go once through some rows; where that is not asked for, only learn what they are like."""
         if len(rows[0]):
-            self._fit_checked(context, *rows, None, True)
+            self._fit_checked(context, *rows, None, partial)
 
     def _classes_of(self, dask, parts, y):
         """All classes of a classifier of one label a row, else None."""

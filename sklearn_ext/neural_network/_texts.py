@@ -6,6 +6,7 @@ from numbers import Number
 import numpy as np
 from sklearn.utils import check_array
 
+from sklearn_ext._dask import is_dask
 from sklearn_ext._validation import validate_data
 
 __all__ = ["Texts", "number_text", "read_target_texts", "read_texts", "table_texts"]
@@ -58,10 +59,15 @@ def read_texts(estimator, X, *, reset):
     ValueError
         For a bare string, missing values, no samples; for a table after a fit on texts.
     TypeError
-        For bytes and other things among texts.
+        For bytes and other things among texts; for a dask collection.
     """
     if isinstance(X, str):
         raise ValueError("Iterable over raw text documents expected, string object received.")
+    if is_dask(X):
+        raise TypeError(
+            "X is a dask collection, which cannot be read here. Compute it, or call the method on "
+            "each of its partitions, for example by map_partitions."
+        )
     items = _items(X)
     if items is not None:
         if reset:

@@ -120,6 +120,10 @@ class BaseText(BaseNet):
             "dropout": self.dropout,
         }
 
+    def _some_row(self, shape):
+        """An empty text, or a row of a table."""
+        return np.zeros(shape) if shape else np.array("", dtype=object)
+
     def _train(self, context, X, data, valid, *, partial, going_on):
         """Train the net, or leave it as it starts where no epoch is asked for."""
         if partial or self.max_iter != 0:
@@ -172,6 +176,10 @@ class BaseText(BaseNet):
         if self.max_iter != "auto":
             return self.max_iter
         return self._own_epochs if self.model is None else 3
+
+    def _passes(self):
+        """As many passes through dask collections as epochs."""
+        return self._epochs(None, None)
 
     def _initial_rate(self):
         if self.learning_rate_init != "auto":

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
+from sklearn_ext._dask import over_partitions
 from sklearn_ext._validation import StrOptions, _fit_context, check_is_fitted, with_callbacks
 from sklearn_ext.neural_network._classification_targets import ClassificationTargets
 from sklearn_ext.neural_network._text_docstrings import documented_text_net
@@ -235,6 +236,7 @@ class TransformerClassifier(
 
     # The pooled state
 
+    @over_partitions
     def transform(self, X):
         """Give the pooled state of each text, for use in another estimator.
 
