@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from sklearn_ext._torch.gru_walk import gru_walk
 from sklearn_ext._torch.initialization import chrono_logits, orthogonal, uniform
 from sklearn_ext._torch.scan import gated_scan
 
@@ -88,10 +89,19 @@ class TorchCell(Cell):
 
     def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """Walk through all steps."""
+        if self.kind == "gru" and inputs.device.type == "cpu":
+            return self._walk_on_cpu(inputs, state)
         before = tuple(part.unsqueeze(0) for part in state)
         outputs, after = self.layer(inputs, before if self.kind == "lstm" else before[0])
         after = after if self.kind == "lstm" else (after,)
         return outputs, tuple(part.squeeze(0) for part in after)
+
+    def _walk_on_cpu(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """Do what torch's layer does, which has no kernel for a GRU there, in half its time."""
+        of_inputs, recurrent, *biases = cast(list[Tensor], self.layer._flat_weights)
+        inputs = inputs.to(of_inputs.dtype)
+        states = gru_walk(inputs, of_inputs, recurrent, torch.cat(biases), state[0])
+        return states, (states[-1],)
 
     @torch.no_grad()
     def initialize(

@@ -14,17 +14,11 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from sklearn_ext._torch.step_blocks import states_before, step_blocks
+
 __all__ = ["doubling_scan", "gated_scan", "sequential_scan"]
 
 Tensor = torch.Tensor
-
-BLOCK_SIZE = 2**17  # gates and candidates of a block; half a MiB in single precision
-
-
-def _blocks(gated: Tensor) -> list[slice]:
-    """Cut the steps into blocks, all but the last of the same length."""
-    length, n_steps = max(1, BLOCK_SIZE // gated[0].numel()), len(gated)
-    return [slice(start, min(start + length, n_steps)) for start in range(0, n_steps, length)]
 
 
 class _SequentialScan(torch.autograd.Function):
@@ -40,7 +34,7 @@ class _SequentialScan(torch.autograd.Function):
         front = inputs.shape[:2]
         gated = inputs.new_empty(*front, len(weight))
         states = inputs.new_empty(*front, len(weight) // 2)
-        blocks, state = _blocks(gated), initial
+        blocks, state = step_blocks(gated), initial
         keep = torch.empty_like(states[blocks[0]])
         for block in blocks:
             found, new = gated[block], states[block]
@@ -60,10 +54,10 @@ class _SequentialScan(torch.autograd.Function):
         inputs, weight, gated, states, initial = ctx.saved_tensors
         of_inputs = torch.empty_like(inputs) if ctx.needs_input_grad[0] else None
         of_weight, of_bias = torch.zeros_like(weight), weight.new_zeros(len(weight))
-        blocks, later = _blocks(gated), torch.zeros_like(initial)
+        blocks, later = step_blocks(gated), torch.zeros_like(initial)
         memory = [torch.empty_like(values[blocks[0]]) for values in (gated, states, states)]
         for block in reversed(blocks):
-            before = _before(states, initial, block)
+            before = states_before(states, initial, block)
             parts = [values[: len(before)] for values in memory]
             later = _block_gradient(gradient[block], gated[block], before, later, parts)
             rows = parts[0].flatten(0, 1)
@@ -72,13 +66,6 @@ class _SequentialScan(torch.autograd.Function):
             if of_inputs is not None:
                 torch.mm(rows, weight, out=of_inputs[block].flatten(0, 1))
         return of_inputs, of_weight, of_bias, later
-
-
-def _before(states: Tensor, initial: Tensor, block: slice) -> Tensor:
-    """States before the steps of a block."""
-    if block.start:
-        return states[block.start - 1 : block.stop - 1]
-    return torch.cat([initial.unsqueeze(0), states[: block.stop - 1]])
 
 
 def _block_gradient(

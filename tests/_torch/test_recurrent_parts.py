@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from sklearn_ext._torch import scan as scan_module  # noqa: E402
+from sklearn_ext._torch import step_blocks  # noqa: E402
 from sklearn_ext._torch.cells import CELLS, make_cell  # noqa: E402
 from sklearn_ext._torch.convolution import step_convolution  # noqa: E402
 from sklearn_ext._torch.initialization import chrono_logits, orthogonal  # noqa: E402
@@ -59,7 +59,7 @@ def test_scan_is_the_recurrence_step_by_step(scan, n_steps, n):
 @pytest.mark.parametrize("block_size", [1, 50, 2**17])  # steps one by one, 4 a block, all
 @pytest.mark.parametrize("n_steps", [1, 8, 11])
 def test_scan_by_blocks_has_values_and_gradients_of_the_steps(monkeypatch, block_size, n_steps):
-    monkeypatch.setattr(scan_module, "BLOCK_SIZE", block_size)
+    monkeypatch.setattr(step_blocks, "BLOCK_SIZE", block_size)
     arguments = [values.requires_grad_() for values in scan_arguments(n_steps, 2, 4, 3)]
     *projection, initial = arguments
     weight = normal(n_steps, 2, 3, seed=4)
