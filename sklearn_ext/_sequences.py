@@ -158,9 +158,10 @@ def _items(X):
 
 def _rows_of_cells(frame, axis_order):
     """Join the arrays in each row of a frame, a channel each; None for a frame of numbers."""
-    columns = [list(frame[name]) for name in frame.columns] if len(frame) else []
-    if not any(_is_array(column[0]) or isinstance(column[0], list) for column in columns):
+    first = [next(iter(frame[name])) for name in frame.columns] if len(frame) else []
+    if not any(_is_array(cell) or isinstance(cell, list) for cell in first):
         return None
+    columns = [list(frame[name]) for name in frame.columns]
     if len(columns) == 1:
         return columns[0]
     rows = zip(*columns, strict=True)

@@ -98,9 +98,10 @@ class TorchCell(Cell):
 
     def _walk_on_cpu(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """Do what torch's layer does, which has no kernel for a GRU there, in half its time."""
-        of_inputs, recurrent, *biases = cast(list[Tensor], self.layer._flat_weights)
-        inputs = inputs.to(of_inputs.dtype)
-        states = gru_walk(inputs, of_inputs, recurrent, torch.cat(biases), state[0])
+        weights = [self.layer.weight_ih_l0, self.layer.weight_hh_l0]
+        of_inputs, recurrent = cast(list[Tensor], weights)
+        bias = torch.cat(cast(list[Tensor], [self.layer.bias_ih_l0, self.layer.bias_hh_l0]))
+        states = gru_walk(inputs.to(of_inputs.dtype), of_inputs, recurrent, bias, state[0])
         return states, (states[-1],)
 
     @torch.no_grad()

@@ -239,15 +239,17 @@ def _column(X, index):
 
 def _name_the_column(error, X, categorical):
     """Add to an error which column of a frame is neither numbers nor categories."""
-    for index, name in enumerate(getattr(X, "columns", ())):
-        if categorical is not None and categorical[index]:
-            continue
+    names = list(getattr(X, "columns", ()))
+    coded = np.zeros(len(names), dtype=bool) if categorical is None else categorical
+    if len(coded) != len(names):  # other columns than in fit: the error is about them
+        return
+    for index in np.flatnonzero(~coded):
         try:
             _column(X, index).astype(np.float64)
         except (TypeError, ValueError):
             error.add_note(
-                f"Column {name!r} is not numeric. Give it the dtype 'category', or name it in "
-                "categorical_features, or encode it before."
+                f"Column {names[index]!r} is not numeric. Give it the dtype 'category', or name it "
+                "in categorical_features, or encode it before."
             )
 
 

@@ -191,7 +191,9 @@ def test_a_column_of_text_is_named_with_a_remedy():
         short().fit(frame, y)
     (note,) = raised.value.__notes__
     assert "'city'" in note and "categorical_features" in note
-    short(categorical_features=["city"]).fit(frame, y)
+    model = short(categorical_features=["city"]).fit(frame, y)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(frame.assign(more="y"))
 
 
 def test_many_categories_are_embedded():
