@@ -82,6 +82,7 @@ LAYERS = (
         "_torch.training",
         "datasets._memory_tasks",
         "inspection._fit_verdict",
+        "inspection._fit_weights",
         "inspection._gradient_flow",
         "linear_model._polynomial_basis",
         "neural_network._forwarding",
