@@ -130,6 +130,7 @@ def diagnose_fit(
     'Take freedom away'
     """
     classification = _is_classification(estimator)
+    _check_given(y, references)
     names, y = _output_names(y), _checked_target(y, classification)
     X, y = indexable(X, y)
     scorer, score_name = _scorer(estimator, scoring, classification)
@@ -191,11 +192,21 @@ def _at(found, column):
 
 def _is_classification(estimator):
     """Tell classifiers from regressors."""
-    if is_classifier(estimator) or is_regressor(estimator):
+    if hasattr(estimator, "fit") and (is_classifier(estimator) or is_regressor(estimator)):
         return is_classifier(estimator)
     raise TypeError(
         f"estimator must be a classifier or a regressor, got {type(estimator).__name__}."
     )
+
+
+def _check_given(y, references):
+    if y is None:
+        raise ValueError("y=None: a diagnosis needs targets to compare predictions with.")
+    if not (references is None or isinstance(references, dict)):
+        raise TypeError(
+            "references must be a dict of names to estimators or None, got "
+            f"{type(references).__name__}."
+        )
 
 
 def _output_names(y):
@@ -237,6 +248,8 @@ def _scorer(estimator, scoring, classification):
     """Scorer and its name."""
     if scoring is None:
         scoring = "accuracy" if classification else "r2"
+    if not (isinstance(scoring, str) or callable(scoring)):
+        raise TypeError(f"scoring must be one score, a str or a callable, got {scoring!r}.")
     if isinstance(scoring, str):
         return get_scorer(scoring), "R²" if scoring == "r2" else scoring
     return check_scoring(estimator, scoring), getattr(scoring, "__name__", "score")

@@ -463,6 +463,10 @@ def test_report_has_scores_reasons_and_advice():
     ("estimator", "changes", "error", "message"),
     [
         (KMeans(), {}, TypeError, "must be a classifier or a regressor, got KMeans"),
+        (None, {}, TypeError, "must be a classifier or a regressor, got NoneType"),
+        (Ridge(), {"y": None}, ValueError, "y=None: a diagnosis needs targets"),
+        (Ridge(), {"references": [Ridge()]}, TypeError, "dict of names to estimators.*got list"),
+        (Ridge(), {"scoring": ["r2"]}, TypeError, r"scoring must be one score.*got \['r2'\]"),
         (Ridge(), {"y": np.ones(40)}, ValueError, "one value 1.0 only"),
         (Ridge(), {"y": np.full(40, np.nan)}, ValueError, "y contains NaN or infinity"),
         (
