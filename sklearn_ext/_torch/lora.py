@@ -295,9 +295,10 @@ class LoRAModule(nn.Module):
 def _add_change(change: LowRank, layer: nn.Module) -> Callable[[], None]:
     """Let a linear layer, or a table, add the change to its outputs; return what ends it."""
     if type(layer) is nn.Linear:
-        # Lies in front of the method of the class, as long as the attribute is there.
-        layer.forward = lambda inputs: change.linear(inputs, layer.weight, layer.bias)
-        return lambda: delattr(layer, "forward")
+        # An attribute of the object goes before the method of its class.
+        own = layer.__dict__
+        own["forward"] = lambda inputs: change.linear(inputs, layer.weight, layer.bias)
+        return lambda: own.pop("forward")
     add = change.added_to_rows if isinstance(layer, nn.Embedding) else change.added_to
     return layer.register_forward_hook(lambda module, args, outputs: add(outputs, args[0])).remove
 

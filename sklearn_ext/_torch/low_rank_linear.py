@@ -73,5 +73,5 @@ def low_rank_linear(
     Autograd's own form writes the outputs twice and sums two gradients of the inputs; this one
     adds to either in place.
     """
-    outputs: Tensor = _LowRankLinear.apply(inputs, weight, bias, A, B, scaling)  # type: ignore[no-untyped-call]
+    outputs: Tensor = _LowRankLinear.apply(inputs, weight, bias, A, B, scaling)
     return outputs
