@@ -39,7 +39,7 @@ def import_ours():
     import torch  # noqa: F401
 
     def ours():
-        import sklearn_ext.neural_network._skorch_adaptation
+        import sklearn_ext.neural_network._skorch_adaptation  # noqa: F401
         from sklearn_ext import LoRAAdapter  # noqa: F401
 
     found = seconds(ours)

@@ -5,8 +5,9 @@ Each seed takes 2,000 training questions by chance; all ways see the same. Full 
 are by default; "frozen" is `LogisticRegression` on standardised embeddings, and PEFT a plain loop
 around transformers with the settings of `LoRAAdapter`, random batches padded to their longest
 text; "skorch, PEFT" is the same model in a skorch net, which takes a table of tokens padded to the
-longest text of all. CPU time is that of the training divided by its steps. Accuracy is that of the test split, or
-with ``--validate`` of 2,000 other training questions, by which every default was chosen.
+longest text of all. CPU time is that of the training divided by its steps. Accuracy is that of the
+test split, or with ``--validate`` of 2,000 other training questions, by which every default was
+chosen.
 
 Results are kept in the file of ``--store``, where one is named, and not measured again.
 """
