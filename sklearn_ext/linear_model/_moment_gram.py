@@ -19,12 +19,9 @@ from math import comb
 import numpy as np
 from sklearn.utils import gen_batches
 
+from sklearn_ext.linear_model._basis_change import change_of_basis
 from sklearn_ext.linear_model._index_sets import count_terms, find_rows
-from sklearn_ext.linear_model._polynomial_basis import (
-    change_of_basis,
-    mapped_columns,
-    monomial_like,
-)
+from sklearn_ext.linear_model._polynomial_basis import mapped_columns, monomial_like
 
 # Matrix products with fewer rows than this are slow.
 _LEAST_HEADS = 16

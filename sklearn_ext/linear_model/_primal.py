@@ -22,11 +22,8 @@ from sklearn_ext.linear_model._least_squares import (
     triangular_smoother,
 )
 from sklearn_ext.linear_model._model_choice import best_by_leave_one_out
-from sklearn_ext.linear_model._polynomial_basis import (
-    empirical_recurrence,
-    mapped_columns,
-    through_origin,
-)
+from sklearn_ext.linear_model._polynomial_basis import mapped_columns
+from sklearn_ext.linear_model._recurrences import empirical_recurrence, through_origin
 from sklearn_ext.linear_model._refinement import refine
 from sklearn_ext.linear_model._streaming import moments_of
 
