@@ -4,7 +4,7 @@ from math import ceil
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import clone
 
 from sklearn_ext._dask import over_partitions
 from sklearn_ext._onnx.export import OnnxExportMixin
@@ -14,6 +14,7 @@ from sklearn_ext._onnx.sequences import add_steps
 from sklearn_ext._sequences import validate_sequences
 from sklearn_ext._validation import Interval, StrOptions, check_is_fitted
 from sklearn_ext.neural_network._base import BaseNet
+from sklearn_ext.neural_network._pooled_states import PooledStates
 
 __all__ = ["BaseRecurrent"]
 
@@ -22,7 +23,7 @@ STEPS_IN_STEM = 2**13  # of the sequences of a batch
 STEPS_AT_ONCE = 2**16  # padded steps that are predicted in one go
 
 
-class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OnnxExportMixin, BaseNet):
+class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
     """What both recurrent estimators do with sequences."""
 
     _parameter_constraints = {
@@ -160,20 +161,8 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OnnxExpor
         pooled : ndarray of shape (n_samples, n_members * n_pooled)
             What the last linear layer of each member sees.
         """
-        import torch
-
-        from sklearn_ext._torch.threads import one_thread
-
         check_is_fitted(self)
-        sequences = self._read_rows(X, reset=False)
-        module = self._live_net().module_
-        device = next(module.parameters()).device
-        found = np.empty((len(sequences), self._n_features_out), dtype=sequences.dtype)
-        with torch.no_grad(), one_thread():
-            for part in self._prediction_parts(sequences):
-                inputs = self._prediction_inputs(sequences[part], device)
-                found[part] = module.pooled(inputs).cpu().numpy()
-        return found
+        return self._pooled_states(self._read_rows(X, reset=False))
 
     @property
     def _n_features_out(self):
@@ -243,7 +232,6 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OnnxExpor
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 
