@@ -14,6 +14,7 @@ from sklearn_ext._onnx.sequences import add_steps
 from sklearn_ext._sequences import validate_sequences
 from sklearn_ext._validation import Interval, StrOptions, check_is_fitted
 from sklearn_ext.neural_network._base import BaseNet
+from sklearn_ext.neural_network._padded_parts import padded_parts
 from sklearn_ext.neural_network._pooled_states import PooledStates
 
 __all__ = ["BaseRecurrent"]
@@ -115,16 +116,7 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
         return max(1, STEPS_AT_ONCE // int(sequences.lengths.max()))
 
     def _prediction_parts(self, sequences):
-        """Row numbers of sequences of about the same length, in parts of bounded padded size."""
-        order = np.argsort(sequences.lengths, kind="stable")
-        parts, start = [], 0
-        while start < len(order):
-            # No longer part can be within the bound: its last sequence is its longest.
-            sizes = np.arange(1, len(order) - start + 1) * sequences.lengths[order[start:]]
-            size = max(1, int(np.searchsorted(sizes, STEPS_AT_ONCE, side="right")))
-            parts.append(order[start : start + size])
-            start += size
-        return parts
+        return padded_parts(sequences.lengths, STEPS_AT_ONCE)
 
     def _batch_size(self, n_rows):
         if self.batch_size != "auto":
