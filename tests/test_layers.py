@@ -60,7 +60,6 @@ LAYERS = (
         "preprocessing._multilinear",
         "preprocessing._tensors",
         "text._cues",
-        "text._grounding",
         "text._korean",
         "text._prompts",
         "text._ranking",
@@ -129,6 +128,8 @@ LAYERS = (
         "preprocessing._sequence_input",
         "text._chunking",
         "text._containers",
+        "text._failures",
+        "text._grounding",
         "text._ledger",
         "text._limits",
         "text._references",
@@ -243,7 +244,9 @@ LAYERS = (
         "inspection._fit_diagnosis_display",
         "neural_network",
     ),
-    ("inspection",),
+    (
+        "inspection",
+    ),
     ("",),  # sklearn_ext/__init__.py
 )
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}
