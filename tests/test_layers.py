@@ -130,6 +130,7 @@ LAYERS = (
         "text._containers",
         "text._failures",
         "text._grounding",
+        "text._last_call",
         "text._ledger",
         "text._limits",
         "text._references",

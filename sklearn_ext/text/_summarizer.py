@@ -20,6 +20,7 @@ from sklearn_ext.text._containers import SameShapeOutputMixin
 from sklearn_ext.text._engine import Engine
 from sklearn_ext.text._failures import answer_for_failures, failures_of
 from sklearn_ext.text._grounding import ungrounded
+from sklearn_ext.text._last_call import LastCallMixin
 from sklearn_ext.text._references import reference_texts
 from sklearn_ext.text._rouge import rouge
 from sklearn_ext.text._run_log import RunLog, Summaries
@@ -36,6 +37,7 @@ AT_LEAST_0 = Interval(Real, 0, None, closed="left")
 
 class TextSummarizer(
     SameShapeOutputMixin,
+    LastCallMixin,
     DocumentationLinkMixin,
     OneToOneFeatureMixin,
     TransformerMixin,
@@ -361,26 +363,6 @@ class TextSummarizer(
         """
         return Engine(self, None).estimate(self._read(X).texts)
 
-    @property
-    def failures_(self):
-        """Documents of the last call that failed."""
-        return self._log().failures
-
-    @property
-    def usage_(self):
-        """Requests, tokens, cached answers and cost of the last call."""
-        return self._log().usage
-
-    @property
-    def warnings_(self):
-        """Summaries of the last call that say what their texts do not."""
-        return self._log().warnings
-
-    def _log(self):
-        if "_run_log" not in vars(self):  # an AttributeError, as for any fitted attribute
-            raise AttributeError(f"This {type(self).__name__} instance is not fitted yet.")
-        return self._run_log
-
     def _train_ranker(self, table, y):
         """Train a ranking of sentences where y holds summaries of the texts."""
         summaries = reference_texts(y, self.learn)
@@ -410,16 +392,6 @@ class TextSummarizer(
         self._run_log.refill(failures, usage, flagged)
         answer_for_failures(_shaped(result, table), self.on_error)
         return result
-
-    def __getstate__(self):
-        state = super().__getstate__().copy()
-        state.pop("_run_log", None)
-        return state
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if "ranker_" in state:
-            self._run_log = RunLog()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
