@@ -29,7 +29,7 @@ def fit_dual(rows, terms, degrees, alphas):
         spectrum = KernelSpectrum.of(kernel, rows, terms.fit_intercept)
         spectra.append((spectrum, kernel))
         errors.append(spectrum.leave_one_out_errors(alphas))
-    place, index, loo = best_by_leave_one_out(errors, rows, terms.fit_intercept)
+    place, index, loo = best_by_leave_one_out(errors, rows)
     spectrum, kernel = spectra[place]
     solved = spectrum.solve(kernel, rows, float(alphas[index]))
     return Fitted(basis=basis, terms=terms, solver="dual", degree=degrees[place], loo=loo, **solved)
