@@ -204,11 +204,7 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
                 )
                 for net in module.nets
             ]
-        squares = {
-            name: np.mean([norms[name].cpu().numpy() ** 2 for norms in of_members], axis=0)
-            for name in of_members[0]
-        }
-        return {name: np.sqrt(values) for name, values in squares.items()}
+        return {name: _root_mean_square(of_members, name) for name in of_members[0]}
 
     def _untrained(self, X, y):
         """Copy of the estimator and the module as `fit` would begin with it."""
@@ -225,6 +221,11 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _root_mean_square(of_members, name):
+    """Root of the mean over members of the squares of what each has by a name."""
+    return np.sqrt(np.mean([found[name].cpu().numpy() ** 2 for found in of_members], axis=0))
 
 
 def _merged(sequences, y, weights):
