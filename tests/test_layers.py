@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "sklearn_ext"
 LAYERS = (
     (
         "_documentation",
+        "_gelu_formulas",
         "_onnx",
         "_onnx.activations",
         "_onnx.cells",
@@ -41,7 +42,6 @@ LAYERS = (
         "_torch.threads",
         "_validation",
         "_versions",
-        "activations",
         "datasets._nist",
         "exceptions",
         "inspection._fit_statistics",
@@ -82,6 +82,7 @@ LAYERS = (
         "_torch.scan",
         "_torch.stem",
         "_torch.training",
+        "activations",
         "datasets._memory_tasks",
         "inspection._fit_verdict",
         "inspection._gradient_flow",
