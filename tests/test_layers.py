@@ -169,10 +169,11 @@ LAYERS = (
         "text.backends._openai",
     ),
     (
+        "_torch.gpt",
         "_torch.quantized_layers",
         "_torch.sequence_net",
         "_torch.targets",
-        "_torch.token_net",
+        "_torch.text_encoder",
         "linear_model._dask",
         "linear_model._device_rows",
         "linear_model._fitted",
@@ -182,10 +183,8 @@ LAYERS = (
         "text.backends._registry",
     ),
     (
-        "_torch.gpt",
         "_torch.quantized_base",
         "_torch.state_gradients",
-        "_torch.text_encoder",
         "linear_model._dual",
         "linear_model._primal",
         "linear_model._reading",

@@ -1,21 +1,39 @@
 """A small GPT: causal attention, tied head."""
 
 import torch
+from torch import nn
 from torch.nn import functional
 
+from sklearn_ext._torch.dropout import SharedDropout
 from sklearn_ext._torch.packing import segments
-from sklearn_ext._torch.token_net import TokenNet
-from sklearn_ext._torch.transformer_block import Memory
+from sklearn_ext._torch.transformer_block import Block, Memory, embedding, rotations, token_dropout
 
 __all__ = ["GPT"]
 
 Tensor = torch.Tensor
 
 
-class GPT(TokenNet):
+class GPT(nn.Module):
     """Transformer that predicts each next token from those before [1]_.
 
-    Parameters are those of :class:`~sklearn_ext._torch.token_net.TokenNet`.
+    Parameters
+    ----------
+    n_tokens : int
+        Size of the vocabulary.
+    width : int
+        Width of the states, a multiple of `n_heads`.
+    n_layers : int
+        Number of blocks.
+    n_heads : int
+        Heads of each attention.
+    longest : int
+        Most tokens of an input; only learned positions need it.
+    positions : {"rotary", "learned"}
+        How a token knows where it stands.
+    dropout : float
+        Probability of dropout.
+    generator : torch.Generator
+        Draws the weights.
 
     References
     ----------
@@ -32,7 +50,32 @@ class GPT(TokenNet):
     """
 
     packs = True  # several texts may share a row
-    is_tied = True
+
+    def __init__(
+        self,
+        n_tokens: int,
+        width: int,
+        n_layers: int,
+        n_heads: int,
+        longest: int,
+        positions: str,
+        dropout: float,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        # The head is tied to them: logits and, times the gain, inputs of deviation 1.
+        scale = width**-0.5
+        self.embedding = embedding(n_tokens, width, scale, generator)
+        self.places = (
+            embedding(longest, width, scale, generator) if positions == "learned" else None
+        )
+        self.gain = 1.0 / scale
+        self.head_size = width // n_heads
+        self.blocks = nn.ModuleList(
+            Block(width, n_heads, n_layers, dropout, generator) for _ in range(n_layers)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.dropout = SharedDropout(dropout)
 
     def forward(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
         """Compute logits (n, length, n_tokens) of what follows each of the tokens (n, length).
@@ -69,7 +112,15 @@ class GPT(TokenNet):
         memory: list[Memory] | None,
     ) -> tuple[Tensor, list[Memory]]:
         """States of the last layer and all keys and values; without a mask all tokens before."""
-        states, rotation = self._first_states(tokens, positions)
+        if positions is None:
+            positions = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0)
+        states = self.embedding(tokens) * self.gain
+        rotation = None
+        if self.places is not None:
+            states = states + self.places(positions) * self.gain
+        else:
+            rotation = rotations(positions, self.head_size, states.dtype)
+        states = token_dropout(self.dropout, states)
         found, causal = [], mask is None and memory is None
         for number, block in enumerate(self.blocks):
             kept = None if memory is None else memory[number]

@@ -7,22 +7,66 @@ from torch import nn
 
 from sklearn_ext._torch.dropout import SharedDropout
 from sklearn_ext._torch.modules import linear_layer
-from sklearn_ext._torch.token_net import TokenNet
+from sklearn_ext._torch.transformer_block import Block, embedding, rotations, token_dropout
 
 __all__ = ["PooledClassifier", "TextEncoder"]
 
 Tensor = torch.Tensor
 
 
-class TextEncoder(TokenNet):
+class TextEncoder(nn.Module):
     """Transformer whose tokens see each other both ways.
 
-    Parameters are those of :class:`~sklearn_ext._torch.token_net.TokenNet`.
+    Parameters
+    ----------
+    n_tokens : int
+        Size of the vocabulary.
+    width : int
+        Width of the states, a multiple of `n_heads`.
+    n_layers : int
+        Number of blocks.
+    n_heads : int
+        Heads of each attention.
+    longest : int
+        Most tokens of an input; only learned positions need it.
+    positions : {"rotary", "learned"}
+        How a token knows where it stands.
+    dropout : float
+        Probability of dropout.
+    generator : torch.Generator
+        Draws the weights.
     """
+
+    def __init__(
+        self,
+        n_tokens: int,
+        width: int,
+        n_layers: int,
+        n_heads: int,
+        longest: int,
+        positions: str,
+        dropout: float,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.width, self.head_size = width, width // n_heads
+        self.embedding = embedding(n_tokens, width, 1.0, generator)
+        self.places = embedding(longest, width, 1.0, generator) if positions == "learned" else None
+        self.blocks = nn.ModuleList(
+            Block(width, n_heads, n_layers, dropout, generator) for _ in range(n_layers)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.dropout = SharedDropout(dropout)
 
     def forward(self, tokens: Tensor, inside: Tensor) -> Tensor:
         """Compute states (n, length, width) of tokens (n, length), of which some are `inside`."""
-        states, rotation = self._first_states(tokens)
+        positions = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0)
+        states, rotation = self.embedding(tokens), None
+        if self.places is not None:
+            states = states + self.places(positions)
+        else:
+            rotation = rotations(positions, self.head_size, states.dtype)
+        states = token_dropout(self.dropout, states)
         mask = None if bool(inside.all()) else inside[:, None, None, :]
         for block in self.blocks:
             states, _ = block(states, mask, rotation)

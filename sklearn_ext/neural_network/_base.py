@@ -57,6 +57,10 @@ class BaseNet(
     - ``_strata(y)`` gives the labels that every fold needs its share of, or None.
     """
 
+    # What :class:`LoRAAdapter` adapted the net by: fields of `sklearn_ext._torch.low_rank`'s
+    # `LoRASettings`, or None for a plain net.
+    _adaptation = None
+
     def _fit_rows(self, X, y, sample_weight, validation_set, *, partial=False):
         """Fit all of it, with the attributes of before if anything fails."""
         for module in ("torch", "skorch"):

@@ -4,11 +4,10 @@ __all__ = ["NetState"]
 
 
 class NetState:
-    """State of an estimator that makes its net by ``_build_module`` and ``_build_loss``."""
+    """Storing, loading and copying of a net that ``_build_module`` and ``_build_loss`` can remake.
 
-    # What :class:`LoRAAdapter` adapted the net by: fields of `sklearn_ext._torch.low_rank`'s
-    # `LoRASettings`, or None for a plain net.
-    _adaptation = None
+    An adapted one also needs `_adaptation`, what :class:`LoRAAdapter` adapted it by.
+    """
 
     def _live_net(self):
         """The net, or the copy that a callback looks at."""
