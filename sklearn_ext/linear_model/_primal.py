@@ -122,15 +122,13 @@ def solve_moments(moments, degrees, alphas, rows=None, want_loo=False, basis=Non
     if factor is None or (len(alphas) == 1 and _loses_digits(factor, moments)):
         return None
     widths = _widths(basis, moments.terms, degrees)
-    place, alpha, loo = 0, float(alphas[0]), None
+    place, index, loo = 0, 0, None
     if want_loo or len(degrees) > 1 or len(alphas) > 1:
         smoothers = [_smoother(factor.leading(width), alphas) for width in widths]
-        blocks = rows.blocks(basis, moments.terms.first)
-        shares = rows.left_out_shares(basis)
+        blocks, shares = rows.blocks(basis, moments.terms.first), rows.left_out_shares(basis)
         errors = leave_one_out_errors(blocks, shares, smoothers, rows.n_outputs)
         place, index, loo = best_by_leave_one_out(errors, rows)
-        alpha = float(alphas[index])
-    chosen = factor.leading(widths[place]).penalised(alpha)
+    chosen = factor.leading(widths[place]).penalised(float(alphas[index]))
     if _loses_digits(chosen, moments):
         return None
     n_kept = widths[place] + moments.terms.first
