@@ -20,8 +20,8 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 export SCIPY_ARRAY_API := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# A stamp says that the environment holds what these two files asked for; a change to either
-# installs again, nothing else does.
+# A stamp says that the environment holds what these files asked for; a change to one installs
+# again, nothing else does. __init__.py holds the version that the installed metadata repeat.
 DEV_STAMP := $(VENV)/.installed-dev
 DEMO_STAMP := $(VENV)/.installed-plot,torch
 DOCS_STAMP := $(VENV)/.installed-docs
@@ -80,7 +80,7 @@ clean: ## remove environments, caches and built files
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 # One stamp for each extra that a target needs.
-$(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.installed-%: pyproject.toml constraints.txt sklearn_ext/__init__.py | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install -q -c constraints.txt -e '.[$*]'
 	@touch $@
 
@@ -90,7 +90,7 @@ $(MODELS_STAMP): $(DEV_STAMP) Makefile
 	  Resemblyzer==0.1.4 xllamacpp==2026.10.11549
 	@touch $@
 
-$(MIN_STAMP): pyproject.toml constraints-min.txt | $(VENV_MIN)/bin/python
+$(MIN_STAMP): pyproject.toml constraints-min.txt sklearn_ext/__init__.py | $(VENV_MIN)/bin/python
 	$(VENV_MIN)/bin/python -m pip install -q -c constraints-min.txt -e '.[test]'
 	@touch $@
 
