@@ -32,11 +32,13 @@ RELEASE_STAMP := $(VENV)/.installed-release
 BENCH_STAMP := $(VENV)/.installed-bench
 MODELS_STAMP := $(VENV)/.installed-models
 MIN_STAMP := $(VENV_MIN)/.installed
+# What each benchmark printed in its last full run; docs/benchmarks.md includes it.
+MEASURED := $(patsubst benchmarks/%.py,docs/measured/%.md,$(wildcard benchmarks/[a-z]*.py))
 # The dev environment holds all that the demo needs.
 DEMO_READY := $(or $(wildcard $(DEV_STAMP)),$(DEMO_STAMP))
 
 .PHONY: help demo test lint format test-models test-llm test-min docs test-docs dist test-dist \
-        bench clean
+        bench clean FORCE
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -85,9 +87,14 @@ dist: $(RELEASE_STAMP) ## build the wheel and the sdist into dist/
 test-dist: dist $(DEV_STAMP) ## install the wheel and the sdist into fresh environments, use them
 	$(VENV)/bin/python -m pytest tests/dist
 
-bench: $(BENCH_STAMP) ## run every benchmark (half an hour); SKLEARN_EXT_DATA names real tables
-	for script in benchmarks/[a-z]*.py; do \
-	  $(VENV)/bin/python "$$script" || echo "$$script stopped." >&2; done
+# A benchmark that stops leaves the figures of its last full run, and make goes on with the others.
+bench: ## run every benchmark (hours) into docs/measured; SKLEARN_EXT_DATA names real tables
+	$(MAKE) --keep-going --jobs=1 $(MEASURED)
+
+# One benchmark: make docs/measured/polynomial_nist.md
+$(MEASURED): docs/measured/%.md: benchmarks/%.py $(BENCH_STAMP) $(MODELS_STAMP) FORCE
+	$(VENV)/bin/python $< | tee $@.new
+	mv $@.new $@
 
 clean: ## remove environments, caches and built files
 	rm -rf $(VENV) $(VENV_MIN) build dist docs/_build docs/auto_examples docs/generated .pytest_cache .mypy_cache .ruff_cache .coverage*
