@@ -89,7 +89,7 @@ def median_time(call, repeats):
 
 def measure(n_workers, args):
     """Seconds of the three, the scores and the largest error."""
-    n_partitions, n_rows, n_searched = (4, 20_000, 300) if args.quick else (40, 100_000, 3000)
+    n_partitions, n_rows, n_searched = (4, 20_000, 300) if args.quick else (10, 100_000, 1000)
     with workers(n_workers) as backend:
         search(backend, 100), fit(4, 1000)  # warm-up: imports in every process
         seconds = [0.0] * 3
