@@ -169,6 +169,22 @@ def test_categories_missing_values_and_unknown_ones():
     assert_array_equal(again.predict(frame), model.predict(frame))
 
 
+@pytest.mark.parametrize("kind", ["object", "category"])
+def test_a_text_that_looks_like_a_missing_value_is_a_category(kind):
+    frames = pytest.importorskip("pandas")
+    assert not frames.isna("<NA>")
+    names = np.where(y > 0, "<NA>", "low").astype(object)
+    names[0] = frames.NA
+    plain = np.where(y > 0, "high", "low").astype(object)
+    plain[0] = None
+    columns = (frames.Series(column, dtype=kind) for column in (names, plain))
+    looks, other = (frames.DataFrame({"k": column, "a": X[:, 0]}) for column in columns)
+    found, expected = (
+        short(categorical_features=["k"]).fit(frame, y).predict(frame) for frame in (looks, other)
+    )
+    assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("module", ["pandas", "polars"])
 def test_columns_that_may_be_null_beside_categories(module):
     frames = pytest.importorskip("pandas")
