@@ -10,6 +10,7 @@ import numpy as np
 
 from sklearn_ext._validation import Interval, StrOptions
 from sklearn_ext.neural_network._base import BaseNet
+from sklearn_ext.neural_network._padded_parts import padded_parts
 from sklearn_ext.neural_network._texts import read_texts
 from sklearn_ext.neural_network._tokenizer import (
     ByteTokenizer,
@@ -180,7 +181,7 @@ class BaseText(BaseNet):
         return max(1, self._tokens_at_once() // int(rows.lengths.max()))
 
     def _prediction_parts(self, rows):
-        return rows.parts(self._tokens_at_once())
+        return padded_parts(rows.lengths, self._tokens_at_once())
 
     def _batch_size(self, n_rows):
         if self.batch_size != "auto":

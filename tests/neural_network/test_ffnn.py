@@ -414,3 +414,11 @@ def test_summary_counts_the_parameters():
     found = sum(p.numel() for p in model.net_.module_.parameters())
     assert model.n_parameters_ == found
     assert f"{found:,}" in model.summary()
+
+
+def test_running_moments_are_kept_for_partial_fit_only():
+    X, y = np.ones((30, 2)), np.arange(30.0)
+    net = FFNNRegressor(n_members=1, max_iter=2, random_state=0).fit(X, y)
+    assert net.net_.optimizer_.state == []
+    net.partial_fit(X, y)
+    assert net.net_.optimizer_.state != []
