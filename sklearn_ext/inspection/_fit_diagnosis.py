@@ -6,11 +6,11 @@ import numpy as np
 from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import check_scoring, get_scorer
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
-from sklearn.utils import check_array, check_random_state, column_or_1d, indexable
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import check_random_state, indexable
 
 from sklearn_ext.inspection._fit_measurements import Task
 from sklearn_ext.inspection._fit_report import FitDiagnosis
+from sklearn_ext.inspection._fit_targets import checked_target, output_names
 from sklearn_ext.inspection._fit_weights import (
     asking_for_weights,
     checked_weights,
@@ -130,8 +130,8 @@ def diagnose_fit(
     'Take freedom away'
     """
     classification = _is_classification(estimator)
-    _check_given(y, references)
-    names, y = _output_names(y), _checked_target(y, classification)
+    _check_references(references)
+    names, y = output_names(y), checked_target(y, classification)
     X, y = indexable(X, y)
     scorer, score_name = _scorer(estimator, scoring, classification)
     seeds = [int(seed) for seed in check_random_state(random_state).randint(_SEEDS, size=3)]
@@ -199,49 +199,12 @@ def _is_classification(estimator):
     )
 
 
-def _check_given(y, references):
-    if y is None:
-        raise ValueError("y=None: a diagnosis needs targets to compare predictions with.")
+def _check_references(references):
     if not (references is None or isinstance(references, dict)):
         raise TypeError(
             "references must be a dict of names to estimators or None, got "
             f"{type(references).__name__}."
         )
-
-
-def _output_names(y):
-    """Names of several columns of targets: those of a data frame, or numbers; else none."""
-    if len(np.shape(y)) < 2 or np.shape(y)[1] == 1:
-        return []
-    return list(getattr(y, "columns", range(np.shape(y)[1])))
-
-
-def _checked_target(y, classification):
-    """Targets as an array, of one dimension where they have one column, to be learned from."""
-    if classification:
-        y = _checked_labels(y)
-    else:
-        y = check_array(y, dtype=float, ensure_2d=False, ensure_all_finite=False, input_name="y")
-        if not np.isfinite(y).all():
-            raise ValueError("y contains NaN or infinity. Leave those rows out.")
-        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-    for number, column in enumerate(y.reshape(len(y), -1).T):
-        if len(np.unique(column)) < 2:
-            where = "y" if y.ndim == 1 else f"y[:, {number}]"
-            raise ValueError(f"{where} holds the one value {column[0]} only: nothing to learn.")
-    return y
-
-
-def _checked_labels(y):
-    """Labels in one column."""
-    if len(np.shape(y)) == 2 and np.shape(y)[1] > 1:
-        raise ValueError(
-            f"y has {np.shape(y)[1]} columns of labels, and one is diagnosed at a time: pass a "
-            "classifier of one label and y[:, 0], then y[:, 1], and so on."
-        )
-    y = column_or_1d(y)
-    check_classification_targets(y)
-    return y
 
 
 def _scorer(estimator, scoring, classification):
