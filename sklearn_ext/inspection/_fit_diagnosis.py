@@ -142,7 +142,8 @@ def diagnose_fit(
     model = estimator
     if weight is not None:
         model, scorer = _weighted(estimator), weighted_scorer(scorer)
-    task = Task(X, y, weight, _counted(splits, weight), scorer, classes, table, n_jobs)
+    splits = _counted(splits, weight, len(y))
+    task = Task(X, y, weight, splits, scorer, classes, table, n_jobs)
     perfect = _perfect_score(task, score_name)
     found = _measured(task, model, references, score_name, seeds[1:])
     _check_scale(found["reference_scores"]["constant"][:, 0].mean(), perfect)
@@ -226,14 +227,15 @@ def _splitter(cv, y, classification, seed):
     return check_cv(cv, y, classifier=classification)
 
 
-def _counted(splits, weight):
-    """Folds without their rows of weight 0."""
+def _counted(splits, weight, n_rows):
+    """Folds as numbers of rows, without those of weight 0."""
     if len(splits) < 2:
         raise ValueError(f"cv must give at least 2 folds, got {len(splits)}: spread is needed.")
+    rows = np.arange(n_rows)
+    splits = [(rows[train], rows[test]) for train, test in splits]  # they may be masks
     if weight is None:
         return splits
-    rows = np.arange(len(weight))
-    return [tuple(rows[part][weight[rows[part]] > 0] for part in split) for split in splits]
+    return [tuple(part[weight[part] > 0] for part in split) for split in splits]
 
 
 def _weighted(estimator):
