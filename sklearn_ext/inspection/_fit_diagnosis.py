@@ -152,7 +152,9 @@ def diagnose_fit(
         scoring=score_name,
         perfect_score=perfect,
         outputs={
-            name: FitDiagnosis(scoring="R²", perfect_score=1.0, **labels, **_at(found, j))
+            name: FitDiagnosis(
+                scoring="R²", perfect_score=1.0, outputs={}, **labels, **_at(found, j)
+            )
             for j, name in enumerate(names, start=1)
         },
         **labels,
