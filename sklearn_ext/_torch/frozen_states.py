@@ -22,9 +22,7 @@ __all__ = ["frozen_states"]
 Tensor = torch.Tensor
 
 
-def frozen_states(
-    inputs: Inputs, below: Callable[[Any], Any], parts: Iterable[Tensor]
-) -> Any:
+def frozen_states(inputs: Inputs, below: Callable[[Any], Any], parts: Iterable[Tensor]) -> Any:
     """Compute what goes into the upper part for all rows.
 
     Parameters
