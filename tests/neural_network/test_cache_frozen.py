@@ -132,6 +132,13 @@ def test_weights_held_out_rows_and_accumulated_steps(case, solver):
     assert_allclose(*curves, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("case", ["table", "sequences", "encoder", "gpt"])
+def test_full_batches(case):
+    base, X, y, upper = fitted(case)
+    plain, cached = (a.fit(X, y) for a in pair(base, upper, batch_size=1000))
+    assert_equal_fits(plain, cached, X)
+
+
 @pytest.mark.parametrize("case", ["table", "lstm", "encoder"])
 def test_rows_of_the_users_own_are_watched(case):
     base, X, y, upper = fitted(case)
