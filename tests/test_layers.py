@@ -86,6 +86,7 @@ LAYERS = (
         "activations",
         "datasets._memory_tasks",
         "inspection._fit_verdict",
+        "inspection._fit_weights",
         "inspection._gradient_flow",
         "linear_model._extended_basis",
         "linear_model._polynomial_basis",

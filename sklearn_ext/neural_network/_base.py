@@ -139,6 +139,8 @@ class BaseNet(
             if run.valid is not None or run.interrupted:
                 run.best.restore()
                 self._weigh_members(run)
+            if not partial:  # the moments, twice the size of the weights, serve partial_fit only
+                self.net_.optimizer_.forget()
             exact = torch.float64 if rows.dtype == np.float64 else torch.float32
             set_dtype(module, self.net_.optimizer_, exact)
         self._read_history(run, partial)

@@ -44,7 +44,11 @@ __all__ = ["TransformerClassifier"]
     smoothing="0.0",
     reading="""Of longer
     texts only the first `max_length` tokens are read. What is predicted for a text does not depend
-    on the others.""",
+    on the others.
+
+    When not to use it: with few texts and no pre-trained `model`. On 1,500 text messages a net from
+    scratch reached an accuracy of 0.981 in 36 s, TF-IDF of characters and
+    :class:`~sklearn.linear_model.LogisticRegression` 0.989 in 0.5 s.""",
 )
 class TransformerClassifier(ClassificationTargets, PooledStates, BaseText):
     """Transformer for classification of texts, trained as a whole.
