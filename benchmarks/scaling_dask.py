@@ -41,10 +41,16 @@ def workers(n_workers):
         with dask.config.set(scheduler="synchronous"):
             yield "loky"  # never started: the search is told n_jobs=1
         return
-    where = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
-    with LocalCluster(n_workers, threads_per_worker=1, processes=True, **where) as cluster:
-        with Client(cluster):
-            yield "dask"
+    cluster = LocalCluster(
+        n_workers=n_workers,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+    )
+    with cluster, Client(cluster) as client:
+        assert len(client.scheduler_info()["workers"]) == n_workers
+        yield "dask"
 
 
 def search(backend, n_rows):
@@ -89,7 +95,7 @@ def median_time(call, repeats):
 
 def measure(n_workers, args):
     """Seconds of the three, the scores and the largest error."""
-    n_partitions, n_rows, n_searched = (4, 20_000, 300) if args.quick else (10, 100_000, 1000)
+    n_partitions, n_rows, n_searched = (4, 20_000, 300) if args.quick else (10, 50_000, 500)
     with workers(n_workers) as backend:
         search(backend, 100), fit(4, 1000)  # warm-up: imports in every process
         seconds = [0.0] * 3
