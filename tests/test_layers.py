@@ -77,6 +77,7 @@ LAYERS = (
         "_optional",
         "_sequences",
         "_torch.encoding",
+        "_torch.frozen_states",
         "_torch.gru_walk",
         "_torch.likelihood",
         "_torch.pooling",
