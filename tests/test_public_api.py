@@ -206,3 +206,15 @@ def test_import_adds_little_to_that_of_sklearn():
 def test_reloading_keeps_the_names():
     importlib.reload(sklearn_ext)
     assert sklearn_ext.PolynomialRegressor is sklearn_ext.linear_model.PolynomialRegressor
+
+
+def test_names_are_there_where_python_drops_docstrings():
+    pytest.importorskip("torch")
+    code = (
+        "import sklearn_ext\n"
+        "for name in sklearn_ext.__all__:\n"
+        "    value = getattr(sklearn_ext, name)\n"
+        "    if isinstance(value, type):\n"
+        "        value()"
+    )
+    subprocess.run([sys.executable, "-OO", "-c", code], check=True, cwd=ROOT)

@@ -27,6 +27,8 @@ def documented(parameters, *, attributes, notes, **words):
     """
 
     def fill(cls):
+        if cls.__doc__ is None:  # python -OO takes docstrings away
+            return cls
         entries = _by_name(parameters)
         _, *names = inspect.signature(cls.__init__).parameters  # without self
         listed = "".join(entries[name] for name in names)
