@@ -1,5 +1,8 @@
 """Weights in 4 or 8 bits: 4-bit NormalFloat with double quantisation, and rows of int8."""
 
+from collections.abc import Iterator
+from math import gcd
+
 import torch
 from torch import nn
 
@@ -8,6 +11,7 @@ __all__ = ["NF4", "Int8Rows", "StoredWeight", "nf4_codebook"]
 Tensor = torch.Tensor
 
 BLOCK, SECOND_BLOCK = 64, 256
+VALUES_AT_ONCE = 2**20  # of a weight whose rows are dequantised one block after the other
 # Mean of 1 - 1/(2 * 15) and 1 - 1/(2 * 16), the largest quantile that is finite for both halves.
 OFFSET = 0.5 * ((1.0 - 1.0 / 30.0) + (1.0 - 1.0 / 32.0))
 
@@ -60,6 +64,32 @@ class StoredWeight(nn.Module):
 
     def dequantized(self, dtype: torch.dtype) -> Tensor:
         """Give the weight in a floating dtype."""
+        raise NotImplementedError
+
+    def row_blocks(self, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
+        """Yield some rows of a matrix at a time: never all of a large one is there at once.
+
+        Parameters
+        ----------
+        dtype : torch.dtype
+            Of what is yielded.
+
+        Yields
+        ------
+        rows : slice
+            Which rows.
+        values : torch.Tensor of shape (n_rows, n_columns)
+            Their values.
+        """
+        n_rows, n_columns = self.shape
+        unit = BLOCK * SECOND_BLOCK // gcd(n_columns, BLOCK * SECOND_BLOCK)
+        step = unit * max(1, VALUES_AT_ONCE // (unit * n_columns))
+        for start in range(0, n_rows, step):
+            rows = slice(start, min(start + step, n_rows))
+            yield rows, self._rows(rows).to(dtype)
+
+    def _rows(self, rows: slice) -> Tensor:
+        """Give rows of a matrix whose first is one of whole blocks, in single precision."""
         raise NotImplementedError
 
     def n_bytes(self) -> int:
@@ -115,16 +145,30 @@ class NF4(StoredWeight):
         self.register_buffer("second_scales", second)
         self.register_buffer("mean", mean.reshape(1))
 
-    def _largest(self) -> Tensor:
-        """Magnitudes of the blocks."""
-        second = self.second_scales.repeat_interleave(SECOND_BLOCK)[: len(self.scales)]
-        return self.scales.float() * second + self.mean
+    def _largest(self, start: int, stop: int) -> Tensor:
+        """Magnitudes of blocks; the first is a multiple of 256."""
+        second = self.second_scales[start // SECOND_BLOCK :].repeat_interleave(SECOND_BLOCK)
+        scales = self.scales[start:stop]
+        return torch.addcmul(self.mean, scales.float(), second[: len(scales)])
+
+    def _values(self, start: int, stop: int) -> Tensor:
+        """Values from the first of some 256 blocks on, without axes."""
+        # Both values of a byte as one complex number: single entries of a table are looked up
+        # several times faster than rows.
+        table = torch.view_as_complex(self.pairs)
+        first, last = start // BLOCK, -(-stop // BLOCK)
+        codes = self.codes[first * BLOCK // 2 : last * BLOCK // 2]
+        values = torch.view_as_real(table.index_select(0, codes.int())).view(-1, BLOCK)
+        values.mul_(self._largest(first, last)[:, None])
+        return values.flatten()[: stop - start]
 
     def dequantized(self, dtype: torch.dtype) -> Tensor:
         """Give the weight in a floating dtype."""
-        values = self.pairs.index_select(0, self.codes.int()).view(-1, BLOCK)
-        values.mul_(self._largest()[:, None])
-        return values.flatten()[: self.shape.numel()].view(self.shape).to(dtype)
+        return self._values(0, self.shape.numel()).view(self.shape).to(dtype)
+
+    def _rows(self, rows: slice) -> Tensor:
+        n_columns = self.shape[1]
+        return self._values(rows.start * n_columns, rows.stop * n_columns).view(-1, n_columns)
 
 
 class Int8Rows(StoredWeight):
@@ -149,8 +193,11 @@ class Int8Rows(StoredWeight):
 
     def dequantized(self, dtype: torch.dtype) -> Tensor:
         """Give the weight in a floating dtype."""
-        return (self.codes.float() * self.scales).to(dtype)
+        return self.codes.float().mul_(self.scales).to(dtype)
+
+    def _rows(self, rows: slice) -> Tensor:
+        return self.codes[rows].float().mul_(self.scales[rows])
 
     def rows(self, index: Tensor, dtype: torch.dtype) -> Tensor:
         """Give some rows of a table."""
-        return (self.codes[index].float() * self.scales[index]).to(dtype)
+        return self.codes[index].float().mul_(self.scales[index]).to(dtype)

@@ -17,21 +17,51 @@ Tensor = torch.Tensor
 _READS_WEIGHTS = (nn.TransformerEncoderLayer, nn.MultiheadAttention)
 
 
-class _FrozenProduct(torch.autograd.Function):
-    """Product of inputs and a quantised weight, which both passes dequantise anew."""
+class _RowsProduct(torch.autograd.Function):
+    """Inputs times a quantised matrix (n_out, n_in), which both passes dequantise by blocks."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, stored: StoredWeight, rows_first: bool) -> Tensor:
+    def forward(ctx: Any, inputs: Tensor, stored: StoredWeight) -> Tensor:
         """Multiply (..., n_in) to (..., n_out)."""
-        ctx.stored, ctx.rows_first = stored, rows_first
-        weight = stored.dequantized(inputs.dtype)
-        return inputs @ (weight.mT if rows_first else weight)
+        ctx.stored = stored
+        flat = inputs.reshape(-1, inputs.shape[-1]).to(_computed_in(inputs))
+        product = flat.new_empty(*inputs.shape[:-1], stored.shape[0])
+        outputs = product.view(len(flat), -1)
+        for rows, weight in stored.row_blocks(flat.dtype):
+            torch.mm(flat, weight.mT, out=outputs[:, rows])
+        return product
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         """Multiply back; a frozen weight has no gradient."""
-        weight = ctx.stored.dequantized(gradients[0].dtype)
-        return gradients[0] @ (weight if ctx.rows_first else weight.mT), None, None
+        (gradient,) = gradients
+        flat = gradient.reshape(-1, gradient.shape[-1])
+        found = flat.new_empty(len(flat), ctx.stored.shape[1])
+        for rows, weight in ctx.stored.row_blocks(flat.dtype):
+            found.addmm_(flat[:, rows], weight, beta=float(rows.start > 0))
+        return found.view(*gradient.shape[:-1], -1), None
+
+
+class _ColumnsProduct(torch.autograd.Function):
+    """Inputs times a quantised weight (..., n_in, n_out), which both passes dequantise."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, stored: StoredWeight) -> Tensor:
+        """Multiply (..., n_in) to (..., n_out)."""
+        ctx.stored = stored
+        dtype = _computed_in(inputs)
+        return inputs.to(dtype) @ stored.dequantized(dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """Multiply back; a frozen weight has no gradient."""
+        return gradients[0] @ ctx.stored.dequantized(gradients[0].dtype).mT, None
+
+
+def _computed_in(inputs: Tensor) -> torch.dtype:
+    """Precision of a product, which autocast may lower."""
+    kind = inputs.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else inputs.dtype
 
 
 class _Quantized:
@@ -47,9 +77,10 @@ class _Quantized:
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Multiply."""
-        product: Tensor = _FrozenProduct.apply(inputs, self.stored, self.rows_first)
+        way = _RowsProduct if self.rows_first else _ColumnsProduct
+        product: Tensor = way.apply(inputs, self.stored)
         bias: Tensor | None = self.bias  # type: ignore[attr-defined]
-        return product if bias is None else product + bias
+        return product if bias is None else product.add_(bias)
 
 
 class QuantizedLinear(_Quantized, nn.Linear):  # type: ignore[override]
