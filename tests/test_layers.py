@@ -30,6 +30,7 @@ LAYERS = (
         "_torch.folds",
         "_torch.initialization",
         "_torch.losses",
+        "_torch.low_rank_linear",
         "_torch.optimizers",
         "_torch.packing",
         "_torch.parameters",
