@@ -12,7 +12,7 @@ from sklearn_ext._torch.low_rank import LoRASettings, LowRank, is_transposed_lin
 from sklearn_ext._torch.modules import PackedLinear
 from sklearn_ext._torch.quantization import StoredWeight
 from sklearn_ext._torch.quantized_base import checksum, quantize_base
-from sklearn_ext._torch.quantized_layers import restore_layer, stored_weight
+from sklearn_ext._torch.quantized_layers import QuantizedLinear, restore_layer, stored_weight
 from sklearn_ext._torch.shared_copies import places_of, shared_copy
 from sklearn_ext._torch.targets import chosen_weights, whole_weights
 
@@ -294,13 +294,21 @@ class LoRAModule(nn.Module):
 
 def _add_change(change: LowRank, layer: nn.Module) -> Callable[[], None]:
     """Let a linear layer, or a table, add the change to its outputs; return what ends it."""
-    if type(layer) is nn.Linear:
+    if isinstance(layer, nn.Linear) and type(layer) in (nn.Linear, QuantizedLinear):
         # An attribute of the object goes before the method of its class.
         own = layer.__dict__
-        own["forward"] = lambda inputs: change.linear(inputs, layer.weight, layer.bias)
+        own["forward"] = lambda inputs: _changed_linear(change, layer, inputs)
         return lambda: own.pop("forward")
     add = change.added_to_rows if isinstance(layer, nn.Embedding) else change.added_to
     return layer.register_forward_hook(lambda module, args, outputs: add(outputs, args[0])).remove
+
+
+def _changed_linear(change: LowRank, layer: nn.Linear, inputs: Tensor) -> Tensor:
+    """Apply a linear layer, quantised or not, with its change."""
+    if not change.joins(inputs, layer.bias):
+        return change.added_to(type(layer).forward(layer, inputs), inputs)
+    weight = stored_weight(layer) if type(layer) is QuantizedLinear else layer.weight
+    return change.linear(inputs, weight, layer.bias)
 
 
 def _key(name: str) -> str:

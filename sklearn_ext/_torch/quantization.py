@@ -66,21 +66,30 @@ class StoredWeight(nn.Module):
         """Give the weight in a floating dtype."""
         raise NotImplementedError
 
-    def row_blocks(self, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
-        """Yield some rows of a matrix at a time: never all of a large one is there at once.
+    def product(self, inputs: Tensor) -> Tensor:
+        """Multiply (..., n_in) to (..., n_out)."""
+        if not self.rows_first:
+            return inputs @ self.dequantized(inputs.dtype)
+        flat = inputs.reshape(-1, inputs.shape[-1])
+        found = flat.new_empty(*inputs.shape[:-1], self.shape[0])
+        outputs = found.view(len(flat), -1)
+        for rows, weight in self._row_blocks(flat.dtype):
+            torch.mm(flat, weight.mT, out=outputs[:, rows])
+        return found
 
-        Parameters
-        ----------
-        dtype : torch.dtype
-            Of what is yielded.
+    def product_back(self, gradient: Tensor) -> Tensor:
+        """Multiply the gradient of outputs (..., n_out) to that of inputs, (..., n_in)."""
+        if not self.rows_first:
+            return gradient @ self.dequantized(gradient.dtype).mT
+        flat = gradient.reshape(-1, gradient.shape[-1])
+        found = flat.new_empty(*gradient.shape[:-1], self.shape[1])
+        sums = found.view(len(flat), -1)
+        for rows, weight in self._row_blocks(flat.dtype):
+            sums.addmm_(flat[:, rows], weight, beta=float(rows.start > 0))
+        return found
 
-        Yields
-        ------
-        rows : slice
-            Which rows.
-        values : torch.Tensor of shape (n_rows, n_columns)
-            Their values.
-        """
+    def _row_blocks(self, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
+        """Yield which rows, and them: never all of a large matrix are there at once."""
         n_rows, n_columns = self.shape
         unit = BLOCK * SECOND_BLOCK // gcd(n_columns, BLOCK * SECOND_BLOCK)
         step = unit * max(1, VALUES_AT_ONCE // (unit * n_columns))

@@ -9,7 +9,7 @@ from sklearn_ext._torch.low_rank import is_transposed_linear
 from sklearn_ext._torch.modules import PackedLinear
 from sklearn_ext._torch.quantization import NF4, Int8Rows, StoredWeight
 
-__all__ = ["quantize_layers", "restore_layer", "set_stored", "stored_weight"]
+__all__ = ["QuantizedLinear", "quantize_layers", "restore_layer", "set_stored", "stored_weight"]
 
 Tensor = torch.Tensor
 
@@ -17,45 +17,19 @@ Tensor = torch.Tensor
 _READS_WEIGHTS = (nn.TransformerEncoderLayer, nn.MultiheadAttention)
 
 
-class _RowsProduct(torch.autograd.Function):
-    """Inputs times a quantised matrix (n_out, n_in), which both passes dequantise by blocks."""
+class _FrozenProduct(torch.autograd.Function):
+    """Product of inputs and a quantised weight, which both passes dequantise anew."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, stored: StoredWeight) -> Tensor:
         """Multiply (..., n_in) to (..., n_out)."""
         ctx.stored = stored
-        flat = inputs.reshape(-1, inputs.shape[-1]).to(_computed_in(inputs))
-        product = flat.new_empty(*inputs.shape[:-1], stored.shape[0])
-        outputs = product.view(len(flat), -1)
-        for rows, weight in stored.row_blocks(flat.dtype):
-            torch.mm(flat, weight.mT, out=outputs[:, rows])
-        return product
+        return stored.product(inputs.to(_computed_in(inputs)))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         """Multiply back; a frozen weight has no gradient."""
-        (gradient,) = gradients
-        flat = gradient.reshape(-1, gradient.shape[-1])
-        found = flat.new_empty(len(flat), ctx.stored.shape[1])
-        for rows, weight in ctx.stored.row_blocks(flat.dtype):
-            found.addmm_(flat[:, rows], weight, beta=float(rows.start > 0))
-        return found.view(*gradient.shape[:-1], -1), None
-
-
-class _ColumnsProduct(torch.autograd.Function):
-    """Inputs times a quantised weight (..., n_in, n_out), which both passes dequantise."""
-
-    @staticmethod
-    def forward(ctx: Any, inputs: Tensor, stored: StoredWeight) -> Tensor:
-        """Multiply (..., n_in) to (..., n_out)."""
-        ctx.stored = stored
-        dtype = _computed_in(inputs)
-        return inputs.to(dtype) @ stored.dequantized(dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """Multiply back; a frozen weight has no gradient."""
-        return gradients[0] @ ctx.stored.dequantized(gradients[0].dtype).mT, None
+        return ctx.stored.product_back(gradients[0]), None
 
 
 def _computed_in(inputs: Tensor) -> torch.dtype:
@@ -77,8 +51,7 @@ class _Quantized:
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Multiply."""
-        way = _RowsProduct if self.rows_first else _ColumnsProduct
-        product: Tensor = way.apply(inputs, self.stored)
+        product: Tensor = _FrozenProduct.apply(inputs, self.stored)
         bias: Tensor | None = self.bias  # type: ignore[attr-defined]
         return product if bias is None else product.add_(bias)
 
