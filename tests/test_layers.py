@@ -78,6 +78,7 @@ LAYERS = (
         "_torch.low_rank_linear",
         "_torch.pooling",
         "_torch.quasi_newton",
+        "_torch.recomputation",
         "_torch.scan",
         "_torch.stem",
         "_torch.training",

@@ -1,7 +1,7 @@
 """A module whose weights change by low-rank products while its own stay as they are."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from inspect import ismethod
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ from sklearn_ext._torch.modules import PackedLinear
 from sklearn_ext._torch.quantization import StoredWeight
 from sklearn_ext._torch.quantized_base import checksum, quantize_base
 from sklearn_ext._torch.quantized_layers import QuantizedLinear, restore_layer, stored_weight
+from sklearn_ext._torch.recomputation import blocks_of, recomputed_blocks
 from sklearn_ext._torch.shared_copies import places_of, shared_copy
 from sklearn_ext._torch.targets import chosen_weights, whole_weights
 
@@ -106,6 +107,7 @@ class LoRAModule(nn.Module):
         self._parallel = [] if settings.use_dora else [n for n in adapted if self._adds(n)]
         self._ratio_of_B = settings.loraplus_lr_ratio or 1.0
         self._rounded: dict[str, Tensor] = {}
+        self._recomputed = blocks_of(self.base) if settings.gradient_checkpointing else []
         self.is_merged = False
 
     def _quantize(self, settings: LoRASettings) -> None:
@@ -223,24 +225,46 @@ class LoRAModule(nn.Module):
         if self.is_merged:
             yield
             return
+        weights = self._weights_in_place()
+
+        def placed() -> AbstractContextManager[None]:
+            return self._placed(weights)
+
+        with placed(), recomputed_blocks(self._recomputed, self, placed):
+            yield
+
+    @contextmanager
+    def _placed(self, weights: dict[str, Tensor]) -> Iterator[None]:
+        """Let the base have these weights, and layers that add changes, inside the block."""
         with ExitStack() as stack:
-            self._put(self._weights_in_place(stack))
+            for name in self._added():
+                change = cast(LowRank, self.low_rank[_key(name)])
+                for layer in self._quantized.get(name) or [self._places[name][0][0]]:
+                    stack.callback(_add_change(change, layer))
+                for layer in self._quantized.get(name, ()):
+                    # For who reads the weight of the layer, as a head that is tied by hand.
+                    layer.__dict__["changed"] = change
+                    stack.callback(layer.__dict__.pop, "changed")
+            self._put(weights)
             try:
                 yield
             finally:
                 self._put(self._frozen)
 
-    def _weights_in_place(self, stack: ExitStack) -> dict[str, Tensor]:
-        """Give the weights to put in; the changes that are added to outputs are not among them."""
+    def _added(self) -> list[str]:
+        """Names of weights whose changes are added to outputs."""
         added = self._parallel if self.training else self._quantized
+        return [name for name in map(_name, self.low_rank.keys()) if name in added]
+
+    def _weights_in_place(self) -> dict[str, Tensor]:
+        """Give the weights to put in; the changes that are added to outputs are not among them."""
         found = {name: self._rounded_frozen(name) for name in self._frozen}
+        for layer in (layer for layers in self._quantized.values() for layer in layers):
+            layer.dtype = self.dtype
+        added = self._added()
         for key, change in self.low_rank.items():
-            name = _name(key)
-            if name in added:
-                for layer in self._quantized.get(name) or [self._places[name][0][0]]:
-                    stack.callback(_add_change(cast(LowRank, change), layer))
-            else:
-                found[name] = change(found[name])
+            if _name(key) not in added:
+                found[_name(key)] = change(found[_name(key)])
         return found | {_name(key): parameter for key, parameter in self.whole.items()}
 
     def _put(self, weights: dict[str, Any]) -> None:

@@ -102,6 +102,8 @@ class LoRASettings:
         Learning rate of B over that of A, > 0; None for 1.
     quantization : {"nf4", "int8"} or None
         How the frozen weights of linear layers and tables are kept.
+    gradient_checkpointing : bool
+        Whether blocks are computed anew for gradients.
     """
 
     r: int = 8
@@ -115,6 +117,7 @@ class LoRASettings:
     bias: str = "none"
     loraplus_lr_ratio: float | None = None
     quantization: str | None = None
+    gradient_checkpointing: bool = False
 
     @property
     def scaling(self) -> float:

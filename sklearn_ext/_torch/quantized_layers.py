@@ -1,5 +1,6 @@
 """Layers whose weights are quantised, and how those of a module become such."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -43,11 +44,14 @@ class _Quantized:
 
     stored: StoredWeight
     rows_first = True
+    dtype = torch.float32  # of what is computed
+    changed: Callable[[Tensor], Tensor] | None = None  # what the change makes of the weight
 
     @property
     def weight(self) -> Tensor:
         """The dequantised weight, for those who ask for its dtype, device or values."""
-        return self.stored.dequantized(torch.float32)
+        weight = self.stored.dequantized(self.dtype)
+        return weight if self.changed is None else self.changed(weight)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Multiply."""
@@ -72,7 +76,7 @@ class QuantizedEmbedding(_Quantized, nn.Embedding):  # type: ignore[override]
     def forward(self, inputs: Tensor) -> Tensor:
         """Take rows."""
         assert isinstance(self.stored, Int8Rows)
-        return self.stored.rows(inputs, torch.float32)
+        return self.stored.rows(inputs, self.dtype)
 
 
 _CLASSES: dict[type[nn.Module], type[nn.Module]] = {

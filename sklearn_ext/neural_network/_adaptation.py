@@ -55,6 +55,8 @@ class NetAdaptation:
             Of the class of `base`, with equal predictions.
         """
         base = self.merged(base)
+        if getattr(base, "gradient_checkpointing", False):
+            settings = {**settings, "gradient_checkpointing": True}
         adapted = shallow_copy(base)
         adapted._adaptation = settings
         adapted.net_ = _wrapped(base, adapted._adapted_module(base.net_.module_, generator))

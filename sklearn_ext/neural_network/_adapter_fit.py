@@ -35,6 +35,7 @@ ADAPTATION = (
     "bias",
     "loraplus_lr_ratio",
     "quantization",
+    "gradient_checkpointing",
 )
 # Learning rates of "auto": chosen on held-out rows of shifted tables, and what is usual for
 # low-rank matrices in transformers of 20 to 100 million parameters.

@@ -131,6 +131,7 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
         dropout=0.0,
         max_grad_norm=1.0,
         gradient_accumulation_steps=1,
+        gradient_checkpointing=False,
         precision="auto",
         device="auto",
         compile=False,

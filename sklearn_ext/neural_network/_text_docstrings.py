@@ -81,6 +81,9 @@ _PARAMETERS = """\
     gradient_accumulation_steps : int, default=1
         Parts in which each batch is worked through, for less memory; results change by rounding
         only.
+    gradient_checkpointing : bool, default=False
+        Whether blocks are computed anew for gradients, which takes about a third more time and far
+        less memory, as nothing inside of a block is kept. Results are the same.
     precision : {{"auto", "float32", "float64", "bf16-mixed"}}, default="auto"
         Precision of the training steps. "auto" is float32; for full batches of a float64 table
         float64. Predictions for texts are computed in float64 with "float64", otherwise in

@@ -45,6 +45,7 @@ class BaseText(BaseNet):
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "num_layers": [Interval(Integral, 1, None, closed="left")],
         "num_heads": [Interval(Integral, 1, None, closed="left")],
+        "gradient_checkpointing": ["boolean"],
         "positions": [StrOptions({"rotary", "learned"})],
         "max_length": [Interval(Integral, 2, None, closed="left")],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
@@ -146,6 +147,15 @@ class BaseText(BaseNet):
         self.validation_loss_curve_ = self.validation_scores_ = None
         self.best_validation_score_ = None
         self.n_parameters_ = sum(parameter.numel() for parameter in module.parameters())
+
+    def _while_training(self, module):
+        """Recompute blocks where that is asked for; an adapted module does so by itself."""
+        if not self.gradient_checkpointing or self._adaptation is not None:
+            return super()._while_training(module)
+        from sklearn_ext._torch.recomputation import blocks_of, recomputed_blocks
+
+        plain = getattr(module, "_orig_mod", module)
+        return recomputed_blocks(blocks_of(plain), plain)
 
     def _training_inputs(self, rows, device, dtype):
         return [part.as_ragged().to(device) for part in rows], self.net_.module_.members

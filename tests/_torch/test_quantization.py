@@ -10,6 +10,7 @@ from scipy.stats import norm
 torch = pytest.importorskip("torch")
 
 from sklearn_ext._torch.adapter_state import base_is  # noqa: E402
+from sklearn_ext._torch.gpt import GPT  # noqa: E402
 from sklearn_ext._torch.lora import LoRAModule  # noqa: E402
 from sklearn_ext._torch.low_rank import LoRASettings  # noqa: E402
 from sklearn_ext._torch.modules import PackedLinear  # noqa: E402
@@ -215,6 +216,16 @@ def test_no_dequantised_weight_is_kept_for_backward(quantization):
     assert 64 * 96 in saved_sizes(layer)
     quantize_layers(layer, quantization, set())
     assert not saved_sizes(layer)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_change_of_a_table_that_a_head_reads_is_seen_there_too(training):
+    net = GPT(11, 16, 1, 2, 16, "rotary", 0.0, make_generator(0)).float()
+    settings = LoRASettings(r=2, quantization="int8", target_modules=["embedding"])
+    module = disturb(LoRAModule(net, settings, make_generator(0))).train(training)
+    tokens = torch.arange(10).view(2, 5)
+    torch.testing.assert_close(module(tokens), module.merged_copy()(tokens))
+    assert not torch.allclose(module(tokens), net(tokens), atol=0.01)
 
 
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])
