@@ -39,6 +39,7 @@ LAYERS = (
         "_torch.shared_copies",
         "_torch.step_blocks",
         "_torch.threads",
+        "_torch.weight_files",
         "_validation",
         "_versions",
         "activations",

@@ -16,6 +16,7 @@ from sklearn_ext._torch.quantized_layers import QuantizedLinear, restore_layer, 
 from sklearn_ext._torch.recomputation import blocks_of, recomputed_blocks
 from sklearn_ext._torch.shared_copies import places_of, shared_copy
 from sklearn_ext._torch.targets import chosen_weights, whole_weights
+from sklearn_ext._torch.weight_files import loaded
 
 __all__ = ["LoRAModule"]
 
@@ -84,37 +85,45 @@ class LoRAModule(nn.Module):
     def __init__(self, base: nn.Module, settings: LoRASettings, generator: torch.Generator) -> None:
         super().__init__()
         self.base = shared_copy(base)
+        given = dict(base.named_parameters())
         self._frozen = dict(self.base.named_parameters())
         self._names = list(self._frozen)
         self._members = base.parameter_members() if hasattr(base, "parameter_members") else []  # type: ignore[operator]
         adapted = chosen_weights(base, settings)
         self.low_rank = nn.ModuleDict(
             {
-                _key(name): LowRank(self._frozen[name], weight.layout, settings, generator)
+                _key(name): LowRank(loaded(given[name]), weight.layout, settings, generator)
                 for name, weight in adapted.items()
             }
         )
         names = whole_weights(base, settings, adapted.values())
         # Pairs keep their order, a dict would be sorted.
         self.whole = nn.ParameterDict(
-            [(_key(name), nn.Parameter(self._frozen[name].detach().clone())) for name in names]
+            [(_key(name), nn.Parameter(loaded(given[name]).clone())) for name in names]
         )
         self._quantized: dict[str, list[nn.Module]] = {}
         self._checksums: dict[str, int] = {}
         if settings.quantization is not None:
-            self._quantize(settings)
+            self._quantize(settings, given)
         self._places = places_of(self.base)
+        self._load(given)
         self._parallel = [] if settings.use_dora else [n for n in adapted if self._adds(n)]
         self._ratio_of_B = settings.loraplus_lr_ratio or 1.0
         self._rounded: dict[str, Tensor] = {}
         self._recomputed = blocks_of(self.base) if settings.gradient_checkpointing else []
         self.is_merged = False
 
-    def _quantize(self, settings: LoRASettings) -> None:
+    def _load(self, given: dict[str, nn.Parameter]) -> None:
+        """Read the frozen parameters that are still in files."""
+        for name in [name for name, frozen in self._frozen.items() if frozen.is_meta]:
+            self._frozen[name] = nn.Parameter(loaded(given[name]), False)
+        self._put(self._frozen)
+
+    def _quantize(self, settings: LoRASettings, given: dict[str, nn.Parameter]) -> None:
         """Quantise what is frozen and can be."""
         changes = {_name(key): cast(LowRank, change) for key, change in self.low_rank.items()}
         kept = {_name(key) for key in self.whole}
-        found = quantize_base(self.base, settings, changes, kept)
+        found = quantize_base(self.base, settings, changes, kept, given)
         self._quantized, self._checksums = found.layers, found.checksums
         self._frozen = {n: p for n, p in self._frozen.items() if n not in found.layers}
         self.register_buffer("quantization_error", found.error)

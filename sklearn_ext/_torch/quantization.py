@@ -11,6 +11,7 @@ __all__ = ["NF4", "Int8Rows", "StoredWeight", "nf4_codebook"]
 Tensor = torch.Tensor
 
 BLOCK, SECOND_BLOCK = 64, 256
+ROWS_AT_ONCE = 2**12  # of a weight that is rounded
 VALUES_AT_ONCE = 2**20  # of a weight whose rows are dequantised one block after the other
 # Mean of 1 - 1/(2 * 15) and 1 - 1/(2 * 16), the largest quantile that is finite for both halves.
 OFFSET = 0.5 * ((1.0 - 1.0 / 30.0) + (1.0 - 1.0 / 32.0))
@@ -195,9 +196,16 @@ class Int8Rows(StoredWeight):
     def __init__(self, weight: Tensor, rows_first: bool = True) -> None:
         super().__init__(weight, rows_first)
         weight = weight.detach().float()
-        scales = weight.abs().amax(-1 if rows_first else -2, keepdim=True) / 127.0
+        axis = -1 if rows_first else -2
+        scales = torch.linalg.vector_norm(weight, torch.inf, axis, keepdim=True) / 127.0
         divisors = scales.clamp_min(torch.finfo(torch.float32).tiny)
-        self.register_buffer("codes", (weight / divisors).round().to(torch.int8))
+        codes = torch.empty_like(weight, dtype=torch.int8)
+        # A table is large: some rows at a time need little besides it.
+        for rows in range(0, len(weight), ROWS_AT_ONCE):
+            part = slice(rows, rows + ROWS_AT_ONCE)
+            of_part = divisors[part] if len(divisors) == len(weight) else divisors
+            codes[part] = (weight[part] / of_part).round_()
+        self.register_buffer("codes", codes)
         self.register_buffer("scales", scales)
 
     def dequantized(self, dtype: torch.dtype) -> Tensor:

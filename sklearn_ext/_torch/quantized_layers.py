@@ -10,7 +10,14 @@ from sklearn_ext._torch.low_rank import is_transposed_linear
 from sklearn_ext._torch.modules import PackedLinear
 from sklearn_ext._torch.quantization import NF4, Int8Rows, StoredWeight
 
-__all__ = ["QuantizedLinear", "quantize_layers", "restore_layer", "set_stored", "stored_weight"]
+__all__ = [
+    "QuantizedLinear",
+    "quantizable_layers",
+    "quantize_layers",
+    "restore_layer",
+    "set_stored",
+    "stored_weight",
+]
 
 Tensor = torch.Tensor
 
@@ -102,42 +109,40 @@ def _is_plain_table(layer: nn.Embedding) -> bool:
     return layer.max_norm is None and not layer.sparse and not layer.scale_grad_by_freq
 
 
-def quantize_layers(module: nn.Module, kind: str, kept: set[str]) -> dict[str, list[nn.Module]]:
-    """Quantise weights of linear layers and tables of a module, in place.
+def quantizable_layers(module: nn.Module, kept: set[str]) -> dict[str, list[nn.Module]]:
+    """Find linear layers and tables of a module whose weights can be quantised.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Module. Its parameters are given up, not changed.
-    kind : {"nf4", "int8"}
-        How; tables, and weights that are tied to one, are "int8" always.
+        Module.
     kept : set of str
-        Names of weights that stay as they are.
+        Names of weights that are to stay as they are.
 
     Returns
     -------
     layers : dict of str to list of torch.nn.Module
-        Layers with each quantised weight, by the first name of the weight.
-
-    Raises
-    ------
-    ValueError
-        If there is nothing to quantise.
+        Layers with each weight, by the first name of the weight.
     """
-    found = {name: layers for name, layers in _candidates(module).items() if name not in kept}
-    for layers in found.values():
-        weight = layers[0]._parameters["weight"]
-        assert weight is not None
-        is_table = any(isinstance(layer, nn.Embedding) for layer in layers)
-        stored = (Int8Rows if is_table or kind == "int8" else NF4)(weight, _rows_first(layers[0]))
-        for layer in layers:
-            set_stored(layer, stored)
-    if not found:
-        raise ValueError(
-            f"quantization={kind!r} finds no linear layer to quantise in {type(module).__name__}. "
-            "Use quantization=None."
-        )
-    return found
+    return {name: layers for name, layers in _candidates(module).items() if name not in kept}
+
+
+def quantize_layers(layers: list[nn.Module], weight: Tensor, kind: str) -> None:
+    """Put a quantised weight in the place of the one that some layers share.
+
+    Parameters
+    ----------
+    layers : list of torch.nn.Module
+        Layers. Their parameter is given up, not changed.
+    weight : torch.Tensor
+        Its values.
+    kind : {"nf4", "int8"}
+        How; tables, and weights that are tied to one, are "int8" always.
+    """
+    is_table = any(isinstance(layer, nn.Embedding) for layer in layers)
+    stored = (Int8Rows if is_table or kind == "int8" else NF4)(weight, _rows_first(layers[0]))
+    for layer in layers:
+        set_stored(layer, stored)
 
 
 def _candidates(module: nn.Module) -> dict[str, list[nn.Module]]:

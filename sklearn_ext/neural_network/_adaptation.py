@@ -160,10 +160,13 @@ def shallow_copy(estimator):
 
 def _wrapped(estimator, module):
     """Put a module into a net of its own, where the module of an estimator is."""
+    from sklearn_ext._torch.device import resolve_device
     from sklearn_ext.neural_network._net import wrapped_module
 
     net = estimator.net_
     device = next(net.module_.parameters()).device
+    if device.type == "meta":  # its weights are still in files
+        device = resolve_device(estimator.device)
     return wrapped_module(
         module.train(False),
         estimator._build_loss(),

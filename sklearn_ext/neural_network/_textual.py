@@ -52,6 +52,9 @@ class BaseText(BaseNet):
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     }
 
+    # Whether a net that is built now need not have its weights in memory: an adapter reads them.
+    _leaves_weights = False
+
     @property
     def _is_pretrained(self):
         """Whether `fit` starts from the weights of a pre-trained model."""
@@ -96,9 +99,11 @@ class BaseText(BaseNet):
         """Make a new net, and give it the weights of a pre-trained one."""
         super()._build_net(generator)
         if self.model is not None:
-            from sklearn_ext._torch.pretrained import copy_weights
+            from sklearn_ext._torch.pretrained import copy_weights, leave_weights
 
-            copy_weights(self._body(), self.model)
+            body = self._body()
+            if not (self._leaves_weights and leave_weights(body, self.model)):
+                copy_weights(body, self.model)
 
     def _own_architecture(self):
         """Sizes of a net of our own."""

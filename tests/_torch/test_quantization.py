@@ -181,7 +181,7 @@ def layer_of(kind):
 def test_gradients_are_those_of_the_dequantised_weight(quantization, kind):
     layer, inputs = layer_of(kind)
     quantised = copy.deepcopy(layer)
-    quantize_layers(quantised, quantization, set())
+    quantize_layers([quantised], quantised.weight, quantization)
     with torch.no_grad():
         layer.weight.copy_(quantised.weight)
     quantised, layer = quantised.double(), layer.double()
@@ -214,7 +214,7 @@ def test_no_dequantised_weight_is_kept_for_backward(quantization):
 
     layer = nn.Linear(64, 96).requires_grad_(False)
     assert 64 * 96 in saved_sizes(layer)
-    quantize_layers(layer, quantization, set())
+    quantize_layers([layer], layer.weight, quantization)
     assert not saved_sizes(layer)
 
 
