@@ -269,7 +269,7 @@ class LoRAModule(nn.Module):
         """Give the weights to put in; the changes that are added to outputs are not among them."""
         found = {name: self._rounded_frozen(name) for name in self._frozen}
         for layer in (layer for layers in self._quantized.values() for layer in layers):
-            layer.dtype = self.dtype
+            layer.__dict__["dtype"] = self.dtype
         added = self._added()
         for key, change in self.low_rank.items():
             if _name(key) not in added:

@@ -109,7 +109,8 @@ def _quantize_weight(
 
 
 def _square_sum(values: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(values).square().float().cpu()
+    norm: Tensor = torch.linalg.vector_norm(values)
+    return norm.square().float().cpu()
 
 
 def checksum(weight: Tensor) -> int:

@@ -29,8 +29,7 @@ def loaded(parameter: Tensor) -> Tensor:
             f"A weight of shape {tuple(values.shape)} lies in the file in the place of one of "
             f"shape {tuple(parameter.shape)}: the file is not that of the model."
         )
-    # What safetensors gives is a view of the mapped file, which it would keep resident.
-    return values.to(parameter.dtype, copy=True)
+    return values.to(parameter.dtype)
 
 
 @torch.no_grad()
@@ -111,7 +110,8 @@ def _from_safetensors(path: Path, name: str) -> Tensor:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        tensor: Tensor = file.get_tensor(name)
+        # A view of the mapped file, which it would keep resident.
+        tensor: Tensor = file.get_tensor(name).clone()
     return tensor
 
 
@@ -120,7 +120,7 @@ def dequantized_rows(data: np.ndarray, kind: Any) -> np.ndarray:
     from gguf import dequantize
 
     if data.ndim < 2:
-        return np.asarray(dequantize(data, kind), dtype=np.float32)
+        return np.array(dequantize(data, kind), dtype=np.float32)
     first = np.asarray(dequantize(data[:1], kind))
     found = np.empty((len(data), *first.shape[1:]), dtype=np.float32)
     for start in range(0, len(data), ROWS_AT_ONCE):
