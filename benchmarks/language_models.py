@@ -78,7 +78,9 @@ def compare_ways(folder, args):
     found = {
         way: in_new_process(measured, folder, way, n_texts, epochs, args.threads) for way in WAYS
     }
-    held, _, peak, _, smaller = (dict(zip(found, c, strict=True)) for c in zip(*found.values()))
+    held, _, peak, _, smaller = (
+        dict(zip(found, c, strict=True)) for c in zip(*found.values(), strict=True)
+    )
     print_table(
         ["way", "held-out nats a token", "CPU s", "peak MiB", "base MiB"],
         (
