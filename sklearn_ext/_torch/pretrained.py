@@ -166,9 +166,13 @@ def _empty(config: str, kind: str, dropout: float) -> nn.Module:
             options = _options(cls)
             shapes = cls._from_config(settings, **options).state_dict(keep_vars=True)
         # Weights that are given are not drawn, which would be from the global generator. A tied one
-        # is given once: under two names it would become two.
+        # is given once: under two names it would become two. Zeros of numpy take no memory before
+        # they are written to.
         once = {id(tensor): name for name, tensor in reversed(shapes.items())}
-        weights = {n: torch.empty(shapes[n].shape, dtype=torch.float32) for n in once.values()}
+        weights = {
+            name: torch.from_numpy(np.zeros(shapes[name].shape, dtype=np.float32))
+            for name in once.values()
+        }
         model: nn.Module = cls.from_pretrained(
             None, config=settings, state_dict=weights, dtype=torch.float32, **options
         )
