@@ -1,7 +1,7 @@
 """A module whose weights change by low-rank products while its own stay as they are."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from inspect import ismethod
 from typing import Any, cast
@@ -13,9 +13,11 @@ from sklearn_ext._torch.low_rank import LoRASettings, LowRank, is_transposed_lin
 from sklearn_ext._torch.modules import PackedLinear
 from sklearn_ext._torch.quantization import StoredWeight
 from sklearn_ext._torch.quantized_base import checksum, quantize_base
-from sklearn_ext._torch.quantized_layers import restore_layer, stored_weight
+from sklearn_ext._torch.quantized_layers import QuantizedLinear, restore_layer, stored_weight
+from sklearn_ext._torch.recomputation import blocks_of, recomputed_blocks
 from sklearn_ext._torch.shared_copies import places_of, shared_copy
 from sklearn_ext._torch.targets import chosen_weights, whole_weights
+from sklearn_ext._torch.weight_files import loaded
 
 __all__ = ["LoRAModule"]
 
@@ -84,6 +86,7 @@ class LoRAModule(nn.Module):
     def __init__(self, base: nn.Module, settings: LoRASettings, generator: torch.Generator) -> None:
         super().__init__()
         self.base = shared_copy(base)
+        given = dict(base.named_parameters())
         self._frozen = dict(self.base.named_parameters())
         self._names = list(self._frozen)
         self._names_of = _all_names(base)
@@ -91,30 +94,38 @@ class LoRAModule(nn.Module):
         adapted = chosen_weights(base, settings)
         self.low_rank = nn.ModuleDict(
             {
-                _key(name): LowRank(self._frozen[name], weight.layout, settings, generator)
+                _key(name): LowRank(loaded(given[name]), weight.layout, settings, generator)
                 for name, weight in adapted.items()
             }
         )
         names = whole_weights(base, settings, adapted.values())
         # Pairs keep their order, a dict would be sorted.
         self.whole = nn.ParameterDict(
-            [(_key(name), nn.Parameter(self._frozen[name].detach().clone())) for name in names]
+            [(_key(name), nn.Parameter(loaded(given[name]).clone())) for name in names]
         )
         self._quantized: dict[str, list[nn.Module]] = {}
         self._checksums: dict[str, int] = {}
         if settings.quantization is not None:
-            self._quantize(settings)
+            self._quantize(settings, given)
         self._places = places_of(self.base)
+        self._load(given)
         self._parallel = [] if settings.use_dora else [n for n in adapted if self._adds(n)]
         self._ratio_of_B = settings.loraplus_lr_ratio or 1.0
         self._rounded: dict[str, Tensor] = {}
+        self._recomputed = blocks_of(self.base) if settings.gradient_checkpointing else []
         self.is_merged = False
 
-    def _quantize(self, settings: LoRASettings) -> None:
+    def _load(self, given: dict[str, nn.Parameter]) -> None:
+        """Read the frozen parameters that are still in files."""
+        for name in [name for name, frozen in self._frozen.items() if frozen.is_meta]:
+            self._frozen[name] = nn.Parameter(loaded(given[name]), False)
+        self._put(self._frozen)
+
+    def _quantize(self, settings: LoRASettings, given: dict[str, nn.Parameter]) -> None:
         """Quantise what is frozen and can be."""
         changes = {_name(key): cast(LowRank, change) for key, change in self.low_rank.items()}
         kept = {_name(key) for key in self.whole}
-        found = quantize_base(self.base, settings, changes, kept)
+        found = quantize_base(self.base, settings, changes, kept, given)
         self._quantized, self._checksums = found.layers, found.checksums
         self._frozen = {n: p for n, p in self._frozen.items() if n not in found.layers}
         self.register_buffer("quantization_error", found.error)
@@ -268,24 +279,46 @@ class LoRAModule(nn.Module):
         if self.is_merged:
             yield
             return
+        weights = self._weights_in_place()
+
+        def placed() -> AbstractContextManager[None]:
+            return self._placed(weights)
+
+        with placed(), recomputed_blocks(self._recomputed, self, placed):
+            yield
+
+    @contextmanager
+    def _placed(self, weights: dict[str, Tensor]) -> Iterator[None]:
+        """Let the base have these weights, and layers that add changes, inside the block."""
         with ExitStack() as stack:
-            self._put(self._weights_in_place(stack))
+            for name in self._added():
+                change = cast(LowRank, self.low_rank[_key(name)])
+                for layer in self._quantized.get(name) or [self._places[name][0][0]]:
+                    stack.callback(_add_change(change, layer))
+                for layer in self._quantized.get(name, ()):
+                    # For who reads the weight of the layer, as a head that is tied by hand.
+                    layer.__dict__["changed"] = change
+                    stack.callback(layer.__dict__.pop, "changed")
+            self._put(weights)
             try:
                 yield
             finally:
                 self._put(self._frozen)
 
-    def _weights_in_place(self, stack: ExitStack) -> dict[str, Tensor]:
-        """Give the weights to put in; the changes that are added to outputs are not among them."""
+    def _added(self) -> list[str]:
+        """Names of weights whose changes are added to outputs."""
         added = self._parallel if self.training else self._quantized
+        return [name for name in map(_name, self.low_rank.keys()) if name in added]
+
+    def _weights_in_place(self) -> dict[str, Tensor]:
+        """Give the weights to put in; the changes that are added to outputs are not among them."""
         found = {name: self._rounded_frozen(name) for name in self._frozen}
+        for layer in (layer for layers in self._quantized.values() for layer in layers):
+            layer.__dict__["dtype"] = self.dtype
+        added = self._added()
         for key, change in self.low_rank.items():
-            name = _name(key)
-            if name in added:
-                for layer in self._quantized.get(name) or [self._places[name][0][0]]:
-                    stack.callback(_add_change(cast(LowRank, change), layer))
-            else:
-                found[name] = change(found[name])
+            if _name(key) not in added:
+                found[_name(key)] = change(found[_name(key)])
         return found | {_name(key): parameter for key, parameter in self.whole.items()}
 
     def _put(self, weights: dict[str, Any]) -> None:
@@ -339,13 +372,21 @@ class LoRAModule(nn.Module):
 
 def _add_change(change: LowRank, layer: nn.Module) -> Callable[[], None]:
     """Let a linear layer, or a table, add the change to its outputs; return what ends it."""
-    if type(layer) is nn.Linear:
+    if isinstance(layer, nn.Linear) and type(layer) in (nn.Linear, QuantizedLinear):
         # An attribute of the object goes before the method of its class.
         own = layer.__dict__
-        own["forward"] = lambda inputs: change.linear(inputs, layer.weight, layer.bias)
+        own["forward"] = lambda inputs: _changed_linear(change, layer, inputs)
         return lambda: own.pop("forward")
     add = change.added_to_rows if isinstance(layer, nn.Embedding) else change.added_to
     return layer.register_forward_hook(lambda module, args, outputs: add(outputs, args[0])).remove
+
+
+def _changed_linear(change: LowRank, layer: nn.Linear, inputs: Tensor) -> Tensor:
+    """Apply a linear layer, quantised or not, with its change."""
+    if not change.joins(inputs, layer.bias):
+        return change.added_to(type(layer).forward(layer, inputs), inputs)
+    weight = stored_weight(layer) if type(layer) is QuantizedLinear else layer.weight
+    return change.linear(inputs, weight, layer.bias)
 
 
 def _all_names(base: nn.Module) -> dict[str, list[str]]:

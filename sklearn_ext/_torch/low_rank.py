@@ -12,6 +12,7 @@ from sklearn_ext._torch.encoding import PackedEmbedding
 from sklearn_ext._torch.initialization import normal, uniform
 from sklearn_ext._torch.low_rank_linear import low_rank_linear
 from sklearn_ext._torch.modules import PackedLinear
+from sklearn_ext._torch.quantization import StoredWeight
 from sklearn_ext._torch.stem import DilatedConv
 
 __all__ = [
@@ -101,6 +102,8 @@ class LoRASettings:
         Learning rate of B over that of A, > 0; None for 1.
     quantization : {"nf4", "int8"} or None
         How the frozen weights of linear layers and tables are kept.
+    gradient_checkpointing : bool
+        Whether blocks are computed anew for gradients.
     """
 
     r: int = 8
@@ -114,6 +117,7 @@ class LoRASettings:
     bias: str = "none"
     loraplus_lr_ratio: float | None = None
     quantization: str | None = None
+    gradient_checkpointing: bool = False
 
     @property
     def scaling(self) -> float:
@@ -271,10 +275,16 @@ class LowRank(nn.Module):
         added = narrow @ self.weight_B.mT - (inputs @ A.mT) @ B.mT
         return outputs + torch.mul(added, self.scaling)
 
-    def linear(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def joins(self, inputs: Tensor, bias: Tensor | None) -> bool:
+        """Tell whether `linear` can take the place of a linear layer and its change."""
+        has_gradient = bias is not None and bias.requires_grad
+        kind = inputs.device.type
+        return not (
+            self.is_shifted or inputs.ndim == 1 or has_gradient or torch.is_autocast_enabled(kind)
+        )
+
+    def linear(self, inputs: Tensor, weight: Tensor | StoredWeight, bias: Tensor | None) -> Tensor:
         """Apply a linear layer whose own weights are frozen, with the change."""
-        if self.is_shifted or inputs.ndim == 1 or (bias is not None and bias.requires_grad):
-            return self.added_to(nn.functional.linear(inputs, weight, bias), inputs)
         factors = self._dropped_A(), self.weight_B
         return low_rank_linear(inputs, weight, bias, *factors, self.scaling)
 

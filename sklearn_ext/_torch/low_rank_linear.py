@@ -4,6 +4,8 @@ from typing import Any
 
 import torch
 
+from sklearn_ext._torch.quantization import StoredWeight
+
 __all__ = ["low_rank_linear"]
 
 Tensor = torch.Tensor
@@ -16,7 +18,7 @@ class _LowRankLinear(torch.autograd.Function):
     def forward(
         ctx: Any,
         inputs: Tensor,
-        weight: Tensor,
+        weight: Tensor | StoredWeight,
         bias: Tensor | None,
         A: Tensor,
         B: Tensor,
@@ -25,9 +27,9 @@ class _LowRankLinear(torch.autograd.Function):
         """Add the change in the place of the outputs, which autograd could only copy."""
         rows = inputs.flatten(0, -2)  # (n_rows, n_in)
         narrow = rows @ A.mT  # (n_rows, r)
-        outputs = rows @ weight.mT if bias is None else torch.addmm(bias, rows, weight.mT)
-        outputs.addmm_(narrow, B.mT, alpha=scaling)
-        ctx.save_for_backward(rows, weight, A, B, narrow)
+        outputs = _outputs(rows, weight, bias).addmm_(narrow, B.mT, alpha=scaling)
+        ctx.stored = weight if isinstance(weight, StoredWeight) else None
+        ctx.save_for_backward(rows, None if ctx.stored else weight, A, B, narrow)
         ctx.scaling, ctx.front = scaling, inputs.shape[:-1]
         return outputs.view(*ctx.front, -1)
 
@@ -41,12 +43,26 @@ class _LowRankLinear(torch.autograd.Function):
         by_B = torch.mul(gradient.mT @ narrow, ctx.scaling)
         by_inputs = None
         if ctx.needs_input_grad[0]:
-            by_inputs = (gradient @ weight).addmm_(by_narrow, A).view(*ctx.front, -1)
+            by_inputs = ctx.stored.product_back(gradient) if ctx.stored else gradient @ weight
+            by_inputs = by_inputs.addmm_(by_narrow, A).view(*ctx.front, -1)
         return by_inputs, None, None, by_narrow.mT @ rows, by_B, None
 
 
+def _outputs(rows: Tensor, weight: Tensor | StoredWeight, bias: Tensor | None) -> Tensor:
+    """W x + b."""
+    if isinstance(weight, StoredWeight):
+        outputs = weight.product(rows)
+        return outputs if bias is None else outputs.add_(bias)
+    return rows @ weight.mT if bias is None else torch.addmm(bias, rows, weight.mT)
+
+
 def low_rank_linear(
-    inputs: Tensor, weight: Tensor, bias: Tensor | None, A: Tensor, B: Tensor, scaling: float
+    inputs: Tensor,
+    weight: Tensor | StoredWeight,
+    bias: Tensor | None,
+    A: Tensor,
+    B: Tensor,
+    scaling: float,
 ) -> Tensor:
     """Apply a frozen linear map and its low-rank change, (W + s B A) x + b.
 
@@ -54,8 +70,8 @@ def low_rank_linear(
     ----------
     inputs : torch.Tensor of shape (..., n_in)
         x, with at least one axis in front.
-    weight : torch.Tensor of shape (n_out, n_in)
-        W; no gradient reaches it.
+    weight : torch.Tensor or StoredWeight, of shape (n_out, n_in)
+        W; no gradient reaches it. One that is quantised is dequantised anew for gradients.
     bias : torch.Tensor of shape (n_out,) or None
         b; no gradient reaches it.
     A, B : torch.Tensor of shape (r, n_in) and (n_out, r)

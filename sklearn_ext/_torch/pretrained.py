@@ -10,21 +10,25 @@ import json
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from sklearn_ext._optional import import_optional
 from sklearn_ext._torch.dropout import SharedDropout
+from sklearn_ext._torch.weight_files import dequantized_rows, leave_in_files, safetensors_readers
 
 __all__ = [
     "PretrainedCausal",
     "PretrainedEncoder",
     "copy_weights",
     "keeps_apart",
+    "leave_weights",
     "read_config",
     "read_tokenizer",
 ]
@@ -162,9 +166,13 @@ def _empty(config: str, kind: str, dropout: float) -> nn.Module:
             options = _options(cls)
             shapes = cls._from_config(settings, **options).state_dict(keep_vars=True)
         # Weights that are given are not drawn, which would be from the global generator. A tied one
-        # is given once: under two names it would become two.
+        # is given once: under two names it would become two. Zeros of numpy take no memory before
+        # they are written to.
         once = {id(tensor): name for name, tensor in reversed(shapes.items())}
-        weights = {n: torch.empty(shapes[n].shape, dtype=torch.float32) for n in once.values()}
+        weights = {
+            name: torch.from_numpy(np.zeros(shapes[name].shape, dtype=np.float32))
+            for name in once.values()
+        }
         model: nn.Module = cls.from_pretrained(
             None, config=settings, state_dict=weights, dtype=torch.float32, **options
         )
@@ -198,6 +206,50 @@ def copy_weights(body: nn.Module, model: Any) -> None:
         cls = type(inner)
         source = cls.from_pretrained(where, dtype=torch.float32, **_options(cls), **options)
     inner.load_state_dict(source.state_dict())
+
+
+def leave_weights(body: nn.Module, model: Any) -> bool:
+    """Let the weights of a body stay in the files of a pre-trained model until they are needed.
+
+    Parameters
+    ----------
+    body : PretrainedCausal or PretrainedEncoder
+        Its parameters get no memory; :func:`sklearn_ext._torch.weight_files.loaded` reads them.
+    model : str or os.PathLike
+        Folder, or file in GGUF. Only the first with weights in safetensors can do that.
+
+    Returns
+    -------
+    are_left : bool
+        False, and nothing is changed, where single weights cannot be read.
+    """
+    inner: Any = body.model
+    path = Path(model)
+    readers = _gguf_readers(path, inner) if path.is_file() else safetensors_readers(path)
+    return leave_in_files(inner, readers, ("", f"{inner.base_model_prefix}."))
+
+
+def _gguf_readers(path: Path, inner: Any) -> dict[str, Any]:
+    """Find the weights of a file in GGUF by the names that they have in a model."""
+    with _quiet():
+        known = import_module("transformers.modeling_gguf_pytorch_utils")
+        file = import_module("gguf").GGUFReader(path)
+        (kind,) = known.read_field(file, "general.architecture")
+        processor = known.TENSOR_PROCESSORS.get(kind, known.TensorProcessor)(
+            config=inner.config.to_dict()
+        )
+        names = known.get_gguf_hf_weights_map(inner, processor)
+
+    def read(tensor: Any) -> Tensor:
+        found = processor.process(
+            weights=dequantized_rows(tensor.data, tensor.tensor_type),
+            name=tensor.name,
+            tensor_key_mapping=names,
+            parsed_parameters={"tensors": {}},
+        )
+        return torch.from_numpy(np.ascontiguousarray(found.weights))
+
+    return {names[t.name]: partial(read, t) for t in file.tensors if t.name in names}
 
 
 class _InTwoParts(nn.Module):

@@ -1,5 +1,8 @@
 """Weights in 4 or 8 bits: 4-bit NormalFloat with double quantisation, and rows of int8."""
 
+from collections.abc import Iterator
+from math import gcd
+
 import torch
 from torch import nn
 
@@ -8,6 +11,8 @@ __all__ = ["NF4", "Int8Rows", "StoredWeight", "nf4_codebook"]
 Tensor = torch.Tensor
 
 BLOCK, SECOND_BLOCK = 64, 256
+ROWS_AT_ONCE = 2**12  # of a weight that is rounded
+VALUES_AT_ONCE = 2**20  # of a weight whose rows are dequantised one block after the other
 # Mean of 1 - 1/(2 * 15) and 1 - 1/(2 * 16), the largest quantile that is finite for both halves.
 OFFSET = 0.5 * ((1.0 - 1.0 / 30.0) + (1.0 - 1.0 / 32.0))
 
@@ -60,6 +65,41 @@ class StoredWeight(nn.Module):
 
     def dequantized(self, dtype: torch.dtype) -> Tensor:
         """Give the weight in a floating dtype."""
+        raise NotImplementedError
+
+    def product(self, inputs: Tensor) -> Tensor:
+        """Multiply (..., n_in) to (..., n_out)."""
+        if not self.rows_first:
+            return inputs @ self.dequantized(inputs.dtype)
+        flat = inputs.reshape(-1, inputs.shape[-1])
+        found = flat.new_empty(*inputs.shape[:-1], self.shape[0])
+        outputs = found.view(len(flat), -1)
+        for rows, weight in self._row_blocks(flat.dtype):
+            torch.mm(flat, weight.mT, out=outputs[:, rows])
+        return found
+
+    def product_back(self, gradient: Tensor) -> Tensor:
+        """Multiply the gradient of outputs (..., n_out) to that of inputs, (..., n_in)."""
+        if not self.rows_first:
+            return gradient @ self.dequantized(gradient.dtype).mT
+        flat = gradient.reshape(-1, gradient.shape[-1])
+        found = flat.new_empty(*gradient.shape[:-1], self.shape[1])
+        sums = found.view(len(flat), -1)
+        for rows, weight in self._row_blocks(flat.dtype):
+            sums.addmm_(flat[:, rows], weight, beta=float(rows.start > 0))
+        return found
+
+    def _row_blocks(self, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
+        """Yield which rows, and them: never all of a large matrix are there at once."""
+        n_rows, n_columns = self.shape
+        unit = BLOCK * SECOND_BLOCK // gcd(n_columns, BLOCK * SECOND_BLOCK)
+        step = unit * max(1, VALUES_AT_ONCE // (unit * n_columns))
+        for start in range(0, n_rows, step):
+            rows = slice(start, min(start + step, n_rows))
+            yield rows, self._rows(rows).to(dtype)
+
+    def _rows(self, rows: slice) -> Tensor:
+        """Give rows of a matrix whose first is one of whole blocks, in single precision."""
         raise NotImplementedError
 
     def n_bytes(self) -> int:
@@ -115,16 +155,30 @@ class NF4(StoredWeight):
         self.register_buffer("second_scales", second)
         self.register_buffer("mean", mean.reshape(1))
 
-    def _largest(self) -> Tensor:
-        """Magnitudes of the blocks."""
-        second = self.second_scales.repeat_interleave(SECOND_BLOCK)[: len(self.scales)]
-        return self.scales.float() * second + self.mean
+    def _largest(self, start: int, stop: int) -> Tensor:
+        """Magnitudes of blocks; the first is a multiple of 256."""
+        second = self.second_scales[start // SECOND_BLOCK :].repeat_interleave(SECOND_BLOCK)
+        scales = self.scales[start:stop]
+        return torch.addcmul(self.mean, scales.float(), second[: len(scales)])
+
+    def _values(self, start: int, stop: int) -> Tensor:
+        """Values from the first of some 256 blocks on, without axes."""
+        # Both values of a byte as one complex number: single entries of a table are looked up
+        # several times faster than rows.
+        table = torch.view_as_complex(self.pairs)
+        first, last = start // BLOCK, -(-stop // BLOCK)
+        codes = self.codes[first * BLOCK // 2 : last * BLOCK // 2]
+        values = torch.view_as_real(table.index_select(0, codes.int())).view(-1, BLOCK)
+        values.mul_(self._largest(first, last)[:, None])
+        return values.flatten()[: stop - start]
 
     def dequantized(self, dtype: torch.dtype) -> Tensor:
         """Give the weight in a floating dtype."""
-        values = self.pairs.index_select(0, self.codes.int()).view(-1, BLOCK)
-        values.mul_(self._largest()[:, None])
-        return values.flatten()[: self.shape.numel()].view(self.shape).to(dtype)
+        return self._values(0, self.shape.numel()).view(self.shape).to(dtype)
+
+    def _rows(self, rows: slice) -> Tensor:
+        n_columns = self.shape[1]
+        return self._values(rows.start * n_columns, rows.stop * n_columns).view(-1, n_columns)
 
 
 class Int8Rows(StoredWeight):
@@ -142,15 +196,25 @@ class Int8Rows(StoredWeight):
     def __init__(self, weight: Tensor, rows_first: bool = True) -> None:
         super().__init__(weight, rows_first)
         weight = weight.detach().float()
-        scales = weight.abs().amax(-1 if rows_first else -2, keepdim=True) / 127.0
+        axis = -1 if rows_first else -2
+        scales = torch.linalg.vector_norm(weight, torch.inf, axis, keepdim=True) / 127.0
         divisors = scales.clamp_min(torch.finfo(torch.float32).tiny)
-        self.register_buffer("codes", (weight / divisors).round().to(torch.int8))
+        codes = torch.empty_like(weight, dtype=torch.int8)
+        # A table is large: some rows at a time need little besides it.
+        for rows in range(0, len(weight), ROWS_AT_ONCE):
+            part = slice(rows, rows + ROWS_AT_ONCE)
+            of_part = divisors[part] if len(divisors) == len(weight) else divisors
+            codes[part] = (weight[part] / of_part).round_()
+        self.register_buffer("codes", codes)
         self.register_buffer("scales", scales)
 
     def dequantized(self, dtype: torch.dtype) -> Tensor:
         """Give the weight in a floating dtype."""
-        return (self.codes.float() * self.scales).to(dtype)
+        return self.codes.float().mul_(self.scales).to(dtype)
+
+    def _rows(self, rows: slice) -> Tensor:
+        return self.codes[rows].float().mul_(self.scales[rows])
 
     def rows(self, index: Tensor, dtype: torch.dtype) -> Tensor:
         """Give some rows of a table."""
-        return (self.codes[index].float() * self.scales[index]).to(dtype)
+        return self.codes[index].float().mul_(self.scales[index]).to(dtype)

@@ -13,7 +13,13 @@ from sklearn_ext._torch.low_rank import (
     as_weight,
     principal_factors,
 )
-from sklearn_ext._torch.quantized_layers import quantize_layers, set_stored, stored_weight
+from sklearn_ext._torch.quantized_layers import (
+    quantizable_layers,
+    quantize_layers,
+    set_stored,
+    stored_weight,
+)
+from sklearn_ext._torch.weight_files import loaded
 
 __all__ = ["QuantizedBase", "checksum", "quantize_base"]
 
@@ -43,9 +49,13 @@ class QuantizedBase:
 
 @torch.no_grad()
 def quantize_base(
-    base: nn.Module, settings: LoRASettings, changes: dict[str, LowRank], kept: set[str]
+    base: nn.Module,
+    settings: LoRASettings,
+    changes: dict[str, LowRank],
+    kept: set[str],
+    given: dict[str, nn.Parameter],
 ) -> QuantizedBase:
-    """Quantise the weights of a base in place.
+    """Quantise the weights of a base in place, one after the other.
 
     Parameters
     ----------
@@ -57,6 +67,8 @@ def quantize_base(
         Changes by the names of the weights.
     kept : set of str
         Names of weights that stay whole.
+    given : dict of str to torch.nn.Parameter
+        All parameters, which may still be in files.
 
     Returns
     -------
@@ -71,29 +83,40 @@ def quantize_base(
     if settings.use_dora:
         raise ValueError("use_dora=True needs whole weights: set quantization=None.")
     assert settings.quantization is not None
-    whole = {name: parameter.detach() for name, parameter in base.named_parameters()}
-    layers = quantize_layers(base, settings.quantization, kept)
-    if settings.init_lora_weights == "loftq":
-        for name in layers.keys() & changes.keys():
-            _start_at_residual(whole[name], layers[name], changes[name], settings)
-    whole = {name: whole[name] for name in layers}
-    sums = {name: checksum(weight) for name, weight in whole.items()}
-    return QuantizedBase(layers, sums, _relative_error(whole, layers))
+    found = quantizable_layers(base, kept)
+    if not found:
+        raise ValueError(
+            f"quantization={settings.quantization!r} finds no linear layer to quantise in "
+            f"{type(base).__name__}. Use quantization=None."
+        )
+    sums, lost, norm = {}, torch.zeros(()), torch.zeros(())
+    for name, layers in found.items():
+        told = _quantize_weight(loaded(given[name]), layers, changes.get(name), settings)
+        sums[name], lost, norm = told[0], lost + told[1], norm + told[2]
+    return QuantizedBase(found, sums, (lost / norm.clamp_min(torch.finfo(norm.dtype).tiny)).sqrt())
+
+
+def _quantize_weight(
+    weight: Tensor, layers: list[nn.Module], change: LowRank | None, settings: LoRASettings
+) -> tuple[int, Tensor, Tensor]:
+    """Quantise a weight; its checksum, and the sums of squares of what is lost and of all."""
+    assert settings.quantization is not None
+    quantize_layers(layers, weight, settings.quantization)
+    if settings.init_lora_weights == "loftq" and change is not None:
+        _start_at_residual(weight, layers, change, settings)
+    lost = stored_weight(layers[0]).dequantized(weight.dtype).sub_(weight)
+    return checksum(weight), _square_sum(lost), _square_sum(weight)
+
+
+def _square_sum(values: Tensor) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(values)
+    return norm.square().float().cpu()
 
 
 def checksum(weight: Tensor) -> int:
     """Compute the CRC-32 of the bytes of a weight."""
     array = weight.detach().cpu().contiguous().reshape(-1)
     return crc32(array.view(torch.uint8).numpy().data)
-
-
-def _relative_error(whole: dict[str, Tensor], layers: dict[str, list[nn.Module]]) -> Tensor:
-    lost, norm = torch.zeros(()), torch.zeros(())
-    for name, weight in whole.items():
-        kept = stored_weight(layers[name][0]).dequantized(weight.dtype)
-        lost = lost + (weight - kept).square().sum().float().cpu()
-        norm = norm + weight.square().sum().float().cpu()
-    return (lost / norm.clamp_min(torch.finfo(norm.dtype).tiny)).sqrt()
 
 
 def _start_at_residual(

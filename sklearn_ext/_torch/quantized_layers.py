@@ -1,5 +1,6 @@
 """Layers whose weights are quantised, and how those of a module become such."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,7 +10,14 @@ from sklearn_ext._torch.low_rank import is_transposed_linear
 from sklearn_ext._torch.modules import PackedLinear
 from sklearn_ext._torch.quantization import NF4, Int8Rows, StoredWeight
 
-__all__ = ["quantize_layers", "restore_layer", "set_stored", "stored_weight"]
+__all__ = [
+    "QuantizedLinear",
+    "quantizable_layers",
+    "quantize_layers",
+    "restore_layer",
+    "set_stored",
+    "stored_weight",
+]
 
 Tensor = torch.Tensor
 
@@ -21,17 +29,21 @@ class _FrozenProduct(torch.autograd.Function):
     """Product of inputs and a quantised weight, which both passes dequantise anew."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, stored: StoredWeight, rows_first: bool) -> Tensor:
+    def forward(ctx: Any, inputs: Tensor, stored: StoredWeight) -> Tensor:
         """Multiply (..., n_in) to (..., n_out)."""
-        ctx.stored, ctx.rows_first = stored, rows_first
-        weight = stored.dequantized(inputs.dtype)
-        return inputs @ (weight.mT if rows_first else weight)
+        ctx.stored = stored
+        return stored.product(inputs.to(_computed_in(inputs)))
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         """Multiply back; a frozen weight has no gradient."""
-        weight = ctx.stored.dequantized(gradients[0].dtype)
-        return gradients[0] @ (weight if ctx.rows_first else weight.mT), None, None
+        return ctx.stored.product_back(gradients[0]), None
+
+
+def _computed_in(inputs: Tensor) -> torch.dtype:
+    """Precision of a product, which autocast may lower."""
+    kind = inputs.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else inputs.dtype
 
 
 class _Quantized:
@@ -39,17 +51,20 @@ class _Quantized:
 
     stored: StoredWeight
     rows_first = True
+    dtype = torch.float32  # of what is computed
+    changed: Callable[[Tensor], Tensor] | None = None  # what the change makes of the weight
 
     @property
     def weight(self) -> Tensor:
         """The dequantised weight, for those who ask for its dtype, device or values."""
-        return self.stored.dequantized(torch.float32)
+        weight = self.stored.dequantized(self.dtype)
+        return weight if self.changed is None else self.changed(weight)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Multiply."""
-        product: Tensor = _FrozenProduct.apply(inputs, self.stored, self.rows_first)
+        product: Tensor = _FrozenProduct.apply(inputs, self.stored)
         bias: Tensor | None = self.bias  # type: ignore[attr-defined]
-        return product if bias is None else product + bias
+        return product if bias is None else product.add_(bias)
 
 
 class QuantizedLinear(_Quantized, nn.Linear):  # type: ignore[override]
@@ -68,7 +83,7 @@ class QuantizedEmbedding(_Quantized, nn.Embedding):  # type: ignore[override]
     def forward(self, inputs: Tensor) -> Tensor:
         """Take rows."""
         assert isinstance(self.stored, Int8Rows)
-        return self.stored.rows(inputs, torch.float32)
+        return self.stored.rows(inputs, self.dtype)
 
 
 _CLASSES: dict[type[nn.Module], type[nn.Module]] = {
@@ -94,42 +109,40 @@ def _is_plain_table(layer: nn.Embedding) -> bool:
     return layer.max_norm is None and not layer.sparse and not layer.scale_grad_by_freq
 
 
-def quantize_layers(module: nn.Module, kind: str, kept: set[str]) -> dict[str, list[nn.Module]]:
-    """Quantise weights of linear layers and tables of a module, in place.
+def quantizable_layers(module: nn.Module, kept: set[str]) -> dict[str, list[nn.Module]]:
+    """Find linear layers and tables of a module whose weights can be quantised.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Module. Its parameters are given up, not changed.
-    kind : {"nf4", "int8"}
-        How; tables, and weights that are tied to one, are "int8" always.
+        Module.
     kept : set of str
-        Names of weights that stay as they are.
+        Names of weights that are to stay as they are.
 
     Returns
     -------
     layers : dict of str to list of torch.nn.Module
-        Layers with each quantised weight, by the first name of the weight.
-
-    Raises
-    ------
-    ValueError
-        If there is nothing to quantise.
+        Layers with each weight, by the first name of the weight.
     """
-    found = {name: layers for name, layers in _candidates(module).items() if name not in kept}
-    for layers in found.values():
-        weight = layers[0]._parameters["weight"]
-        assert weight is not None
-        is_table = any(isinstance(layer, nn.Embedding) for layer in layers)
-        stored = (Int8Rows if is_table or kind == "int8" else NF4)(weight, _rows_first(layers[0]))
-        for layer in layers:
-            set_stored(layer, stored)
-    if not found:
-        raise ValueError(
-            f"quantization={kind!r} finds no linear layer to quantise in {type(module).__name__}. "
-            "Use quantization=None."
-        )
-    return found
+    return {name: layers for name, layers in _candidates(module).items() if name not in kept}
+
+
+def quantize_layers(layers: list[nn.Module], weight: Tensor, kind: str) -> None:
+    """Put a quantised weight in the place of the one that some layers share.
+
+    Parameters
+    ----------
+    layers : list of torch.nn.Module
+        Layers. Their parameter is given up, not changed.
+    weight : torch.Tensor
+        Its values.
+    kind : {"nf4", "int8"}
+        How; tables, and weights that are tied to one, are "int8" always.
+    """
+    is_table = any(isinstance(layer, nn.Embedding) for layer in layers)
+    stored = (Int8Rows if is_table or kind == "int8" else NF4)(weight, _rows_first(layers[0]))
+    for layer in layers:
+        set_stored(layer, stored)
 
 
 def _candidates(module: nn.Module) -> dict[str, list[nn.Module]]:

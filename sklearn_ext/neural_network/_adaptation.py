@@ -57,6 +57,8 @@ class NetAdaptation:
             Of the class of `base`, with equal predictions.
         """
         base = self.merged(base)
+        if getattr(base, "gradient_checkpointing", False):
+            settings = {**settings, "gradient_checkpointing": True}
         adapted = shallow_copy(base)
         adapted._adaptation = settings
         adapted.net_ = _wrapped(base, adapted._adapted_module(base.net_.module_, generator))
@@ -180,10 +182,13 @@ def shallow_copy(estimator):
 
 def _wrapped(estimator, module):
     """Put a module into a net of its own, where the module of an estimator is."""
+    from sklearn_ext._torch.device import resolve_device
     from sklearn_ext.neural_network._net import wrapped_module
 
     net = estimator.net_
     device = next(net.module_.parameters()).device
+    if device.type == "meta":  # its weights are still in files
+        device = resolve_device(estimator.device)
     return wrapped_module(
         module.train(False),
         estimator._build_loss(),

@@ -6,6 +6,7 @@ import sys
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
+from sklearn_ext._dask import is_dask
 from sklearn_ext._optional import import_optional
 from sklearn_ext._validation import all_or_nothing, check_is_fitted
 from sklearn_ext.neural_network._adaptation import NetAdaptation
@@ -35,6 +36,7 @@ ADAPTATION = (
     "bias",
     "loraplus_lr_ratio",
     "quantization",
+    "gradient_checkpointing",
 )
 # Learning rates of "auto": chosen on held-out rows of shifted tables, and what is usual for
 # low-rank matrices in transformers of 20 to 100 million parameters.
@@ -145,8 +147,12 @@ class AdapterFit:
         if (partial or self.warm_start) and hasattr(self, "estimator_"):
             adapted = self.estimator_
         else:
-            base = self._frozen_base() or self._new_base(adaptation, context, data, classes)
-            adapted = adaptation.adapted(base, self._settings(), self._generator())
+            # A new base has no name here: it is gone when its changes are trained.
+            adapted = adaptation.adapted(
+                self._frozen_base() or self._new_base(adaptation, context, data, classes),
+                self._settings(),
+                self._generator(),
+            )
         plan = {name: getattr(self, name) for name in (*TRAINING, "cache_frozen")}
         plan["learning_rate_init"] = self._rate(adapted)
         model, done = adaptation.ready(adapted, plan)
@@ -176,7 +182,12 @@ class AdapterFit:
         adaptation.seed(base, self.random_state)
         if getattr(base, "_is_pretrained", False):
             base.set_params(max_iter=0)
+            # What is quantised is read one weight after the other: never all of it is there.
+            base._leaves_weights = (
+                self.quantization is not None and classes is None and not is_dask(data[0])
+            )
         self._run(context, "base", base, lambda: adaptation.fit_new(base, data, classes), data)
+        vars(base).pop("_leaves_weights", None)
         return base
 
     def _run(self, context, task_name, model, fit, data):

@@ -1,6 +1,7 @@
 """What all estimators around a net share: from rows and targets to a trained net."""
 
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -135,7 +136,8 @@ class BaseNet(
             run, epochs = self._plan(data, valid, generator, partial)
             run.on_epoch = self._epoch_hook(context, X, y, epochs)
             module, whole = self.net_.module_, run.batch_size >= len(rows)
-            with dropout_from(generator, module, shared_by_rows=whole):
+            dropout = dropout_from(generator, module, shared_by_rows=whole)
+            with dropout, self._while_training(module):
                 self.net_.partial_fit(run, None, epochs=epochs)
             if not self.net_.history:  # interrupted before there is anything to keep
                 raise KeyboardInterrupt
@@ -147,6 +149,10 @@ class BaseNet(
             exact = torch.float64 if rows.dtype == np.float64 else torch.float32
             set_dtype(module, self.net_.optimizer_, exact)
         self._read_history(run, partial)
+
+    def _while_training(self, module):
+        """Hook: a context around the training of a module."""
+        return nullcontext()
 
     def _weigh_members(self, run):
         """Hook: give members shares in the mean, once their weights are final."""

@@ -131,6 +131,7 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
         dropout=0.0,
         max_grad_norm=1.0,
         gradient_accumulation_steps=1,
+        gradient_checkpointing=False,
         precision="auto",
         device="auto",
         compile=False,
@@ -264,12 +265,21 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
 
     def _build_net(self, generator):
         super()._build_net(generator)
-        if "config" in self._architecture:
-            from sklearn_ext._torch.pretrained import keeps_apart
+        if "config" in self._architecture and not next(self._body().parameters()).is_meta:
+            self._find_whether_packs(self._body())
 
-            body = self._body()
-            body.packs = keeps_apart(body)
-            self._architecture = {**self._architecture, "packs": body.packs}
+    def _adapted_module(self, module, generator):
+        found = super()._adapted_module(module, generator)
+        if "config" in self._architecture and "packs" not in self._architecture:
+            self._find_whether_packs(found.body)
+        return found
+
+    def _find_whether_packs(self, body):
+        """Try whether several texts may share a row of a pre-trained model."""
+        from sklearn_ext._torch.pretrained import keeps_apart
+
+        body.packs = keeps_apart(body)
+        self._architecture = {**self._architecture, "packs": body.packs}
 
     def _body(self):
         return self.net_.module_.body

@@ -42,6 +42,9 @@ _PARAMETERS = """\
     dropout : float, default=$dropout
         Probability, in [0, 1), that a unit of a token is left out of a step; in a full batch the
         same units of all tokens.
+    gradient_checkpointing : bool, default=False
+        Whether blocks are computed anew for gradients, which takes about a third more time and far
+        less memory, as nothing inside of a block is kept. Results are the same.
     precision : {"auto", "float32", "float64", "bf16-mixed"}, default="auto"
         Precision of the training steps. "auto" is float32; for full batches of a float64 table
         float64. Predictions for texts are computed in float64 with "float64", otherwise in

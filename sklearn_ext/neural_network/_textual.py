@@ -61,11 +61,15 @@ class BaseText(BaseNet):
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "num_layers": [Interval(Integral, 1, None, closed="left")],
         "num_heads": [Interval(Integral, 1, None, closed="left")],
+        "gradient_checkpointing": ["boolean"],
         "positions": [StrOptions({"rotary", "learned"})],
         "max_length": [Interval(Integral, 2, None, closed="left")],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     }
+
+    # Whether a net that is built now need not have its weights in memory: an adapter reads them.
+    _leaves_weights = False
 
     @property
     def _is_pretrained(self):
@@ -112,10 +116,12 @@ class BaseText(BaseNet):
         """Make a new net, and give it the weights of a pre-trained one."""
         super()._build_net(generator)
         if self.model is not None:
-            from sklearn_ext._torch.pretrained import copy_weights
+            from sklearn_ext._torch.pretrained import copy_weights, leave_weights
 
+            body = self._body()
             with _naming(self.model):
-                copy_weights(self._body(), self.model)
+                if not (self._leaves_weights and leave_weights(body, self.model)):
+                    copy_weights(body, self.model)
 
     def _own_architecture(self):
         """Sizes of a net of our own."""
@@ -164,6 +170,15 @@ class BaseText(BaseNet):
         self.validation_loss_curve_ = self.validation_scores_ = None
         self.best_validation_score_ = None
         self.n_parameters_ = sum(parameter.numel() for parameter in module.parameters())
+
+    def _while_training(self, module):
+        """Recompute blocks where that is asked for; an adapted module does so by itself."""
+        if not self.gradient_checkpointing or self._adaptation is not None:
+            return super()._while_training(module)
+        from sklearn_ext._torch.recomputation import blocks_of, recomputed_blocks
+
+        plain = getattr(module, "_orig_mod", module)
+        return recomputed_blocks(blocks_of(plain), plain)
 
     def _training_inputs(self, rows, device, dtype):
         return [part.as_ragged().to(device) for part in rows], lambda batch: batch

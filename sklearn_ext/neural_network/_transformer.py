@@ -130,6 +130,7 @@ class TransformerClassifier(ClassificationTargets, PooledStates, BaseText):
         dropout=0.1,
         max_grad_norm=1.0,
         gradient_accumulation_steps=1,
+        gradient_checkpointing=False,
         precision="auto",
         device="auto",
         compile=False,

@@ -5,6 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from sklearn_ext._torch.low_rank_linear import low_rank_linear  # noqa: E402
+from sklearn_ext._torch.quantization import NF4, Int8Rows  # noqa: E402
 
 SCALING = 1.5
 
@@ -38,6 +39,23 @@ def test_gradients_are_those_of_differences(front):
     assert torch.autograd.gradcheck(
         lambda x, a, b: low_rank_linear(x, weight, bias, a, b, SCALING), (inputs, A, B)
     )
+
+
+@pytest.mark.parametrize("kind", [NF4, Int8Rows])
+@pytest.mark.parametrize("at_once", [2**4, 2**20])
+def test_of_a_quantised_weight_equals_that_of_the_dequantised(kind, at_once, monkeypatch):
+    monkeypatch.setattr("sklearn_ext._torch.quantization.VALUES_AT_ONCE", at_once)
+    generator = torch.Generator().manual_seed(0)
+    n_inputs, n_outputs = 128, 400  # blocks of 128 rows
+    shapes = (3, 4, n_inputs), (n_outputs, n_inputs), (n_outputs,), (2, n_inputs), (n_outputs, 2)
+    x, W, b, A, B = (torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes)
+    trained = [tensor.requires_grad_() for tensor in (x, A, B)]
+    stored = kind(W)
+    outputs = low_rank_linear(x, stored, b, A, B, SCALING)
+    expected = by_autograd(x, stored.dequantized(torch.float64), b, A, B)
+    torch.testing.assert_close(outputs, expected)
+    found = torch.autograd.grad(outputs.square().sum(), trained)
+    torch.testing.assert_close(found, torch.autograd.grad(expected.square().sum(), trained))
 
 
 def test_inputs_without_gradient_cost_none():

@@ -10,10 +10,12 @@ from scipy.stats import norm
 torch = pytest.importorskip("torch")
 
 from sklearn_ext._torch.adapter_state import base_is  # noqa: E402
+from sklearn_ext._torch.gpt import GPT  # noqa: E402
 from sklearn_ext._torch.lora import LoRAModule  # noqa: E402
 from sklearn_ext._torch.low_rank import LoRASettings  # noqa: E402
 from sklearn_ext._torch.modules import PackedLinear  # noqa: E402
 from sklearn_ext._torch.quantization import NF4, Int8Rows, nf4_codebook  # noqa: E402
+from sklearn_ext._torch.quantized_layers import quantize_layers  # noqa: E402
 from sklearn_ext._torch.random import make_generator  # noqa: E402
 
 nn = torch.nn
@@ -164,6 +166,66 @@ def test_a_quantised_base_computes_as_its_dequantised_one(quantization, training
     for own, other in zip(gradients, others, strict=True):
         torch.testing.assert_close(own, other, rtol=1e-3, atol=1e-3)
     assert all(torch.equal(a, b) for a, b in zip(before, base.parameters(), strict=True))
+
+
+def layer_of(kind):
+    if kind == "packed":
+        return PackedLinear(weights(2, 6, 5), weights(2, 1, 5, seed=1)), weights(2, 4, 6, seed=2)
+    torch.manual_seed(0)
+    layer = nn.Linear(6, 5, bias=kind == "biased")
+    return layer, weights(3, 4, 6, seed=2)
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "int8"])
+@pytest.mark.parametrize("kind", ["biased", "plain", "packed"])
+def test_gradients_are_those_of_the_dequantised_weight(quantization, kind):
+    layer, inputs = layer_of(kind)
+    quantised = copy.deepcopy(layer)
+    quantize_layers([quantised], quantised.weight, quantization)
+    with torch.no_grad():
+        layer.weight.copy_(quantised.weight)
+    quantised, layer = quantised.double(), layer.double()
+    inputs = inputs.double().requires_grad_()
+    assert torch.autograd.gradcheck(quantised, inputs)
+    cotangent = weights(*layer(inputs).shape, seed=3).double()
+    of_inputs, *of_bias = torch.autograd.grad(
+        (quantised(inputs) * cotangent).sum(), [inputs, *quantised.parameters()]
+    )
+    expected = torch.autograd.grad(
+        (layer(inputs) * cotangent).sum(),
+        [inputs, *(p for name, p in layer.named_parameters() if name == "bias")],
+    )
+    for own, other in zip([of_inputs, *of_bias], expected, strict=True):
+        torch.testing.assert_close(own, other)
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "int8"])
+def test_no_dequantised_weight_is_kept_for_backward(quantization):
+    def saved_sizes(layer):
+        sizes = []
+
+        def keep(tensor):
+            sizes.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            layer(torch.ones(2, 64, requires_grad=True)).sum().backward()
+        return sizes
+
+    layer = nn.Linear(64, 96).requires_grad_(False)
+    assert 64 * 96 in saved_sizes(layer)
+    quantize_layers([layer], layer.weight, quantization)
+    assert not saved_sizes(layer)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_change_of_a_table_that_a_head_reads_is_seen_there_too(training):
+    net = GPT(11, 16, 1, 2, 16, "rotary", 0.0, make_generator(0)).float()
+    settings = LoRASettings(r=2, quantization="int8", target_modules=["embedding"])
+    module = disturb(LoRAModule(net, settings, make_generator(0))).train(training)
+    tokens = torch.arange(10).view(2, 5)
+    torch.testing.assert_close(module(tokens), module.merged_copy()(tokens))
+    assert not torch.allclose(module(tokens), net(tokens), atol=0.01)
 
 
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])

@@ -1,5 +1,6 @@
 """Models of transformers as bodies: tiny ones of random weights, made here."""
 
+import json
 import pickle
 
 import numpy as np
@@ -8,9 +9,12 @@ import tokenizers
 import torch
 import transformers
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from sklearn_ext import CausalLanguageModel, LoRAAdapter, TransformerClassifier
 from sklearn_ext._torch.lora import LoRAModule
+from sklearn_ext._torch.weight_files import loaded
 
 TEXTS = ["one two", "two three four one two three", "four", "", "one one"] * 2
 LABELS = [0, 1, 0, 1, 0] * 2
@@ -129,6 +133,72 @@ def test_tied_weights_stay_tied(causal):
         is_tied = inner.get_input_embeddings().weight is inner.get_output_embeddings().weight
         assert is_tied == reference.config.tie_word_embeddings
     assert found.n_parameters_ == sum(p.numel() for p in reference.parameters())
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+@pytest.mark.parametrize("quantization", ["int8", "nf4"])
+def test_weights_are_read_one_after_the_other(tmp_path, quantization, shards, monkeypatch):
+    sizes = {"hidden_size": 64, "intermediate_size": 128, **CAUSAL["llama"]}
+    auto = transformers.AutoModelForCausalLM
+    folder, reference = saved(tmp_path, "llama", auto, sizes)
+    if shards > 1:
+        (folder / "model.safetensors").unlink()
+        reference.save_pretrained(folder, max_shard_size="100KB")
+        assert (folder / "model.safetensors.index.json").is_file()
+    n_numbers = sum(p.numel() for p in reference.parameters())
+    settings = {"r": 1, "quantization": quantization, "random_state": 0}
+    base = CausalLanguageModel(folder, max_length=16, max_iter=0, random_state=0)
+    whole = LoRAAdapter.from_fitted(clone(base).fit(TEXTS), max_iter=2, **settings).fit(TEXTS)
+    expected = whole.score_samples(TEXTS)
+    read, alive = [], []
+
+    def alive_numbers():
+        return sum(size for reference, size in read if not reference.expired())
+
+    def counted(parameter):
+        values = loaded(parameter)
+        read.append((StorageWeakRef(values.untyped_storage()), values.numel()))
+        alive.append(alive_numbers())
+        return values
+
+    for module in ("lora", "quantized_base"):
+        monkeypatch.setattr(f"sklearn_ext._torch.{module}.loaded", counted)
+    adapter = LoRAAdapter(base, max_iter=2, **settings).fit(TEXTS)
+    assert sum(size for _, size in read) > n_numbers  # adapted weights are read twice
+    assert max(alive) < 0.2 * n_numbers
+    assert alive_numbers() < 0.05 * n_numbers  # norms only
+    assert_array_equal(adapter.score_samples(TEXTS), expected)
+    restored = pickle.loads(pickle.dumps(adapter))
+    assert_array_equal(restored.score_samples(TEXTS), expected)
+
+
+@pytest.mark.parametrize("quantization", ["int8", "nf4"])
+def test_all_kinds_of_models_can_be_read_so(causal, quantization):
+    base = CausalLanguageModel(causal[0], max_length=16, max_iter=0, random_state=0)
+    settings = {"quantization": quantization, "max_iter": 1, "random_state": 0}
+    adapter = LoRAAdapter(base, **settings).fit(TEXTS)
+    whole = LoRAAdapter.from_fitted(clone(base).fit(TEXTS), **settings).fit(TEXTS)
+    assert_array_equal(adapter.score_samples(TEXTS), whole.score_samples(TEXTS))
+
+
+def test_encoders_can_be_read_so(encoder):
+    base = TransformerClassifier(encoder[0], max_length=16, max_iter=0, random_state=0)
+    settings = {"quantization": "int8", "max_iter": 1, "random_state": 0}
+    adapter = LoRAAdapter(base, gradient_checkpointing=True, **settings).fit(TEXTS, LABELS)
+    whole = LoRAAdapter.from_fitted(clone(base).fit(TEXTS, LABELS), **settings)
+    whole.fit(TEXTS, LABELS)
+    assert adapter.loss_curve_ == whole.loss_curve_
+    assert_array_equal(adapter.predict_proba(TEXTS), whole.predict_proba(TEXTS))
+
+
+def test_a_file_of_another_model_is_refused(tmp_path):
+    auto = transformers.AutoModelForCausalLM
+    folder, _ = saved(tmp_path, "llama", auto, CAUSAL["llama"])
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 24}))
+    base = CausalLanguageModel(folder, max_length=16, random_state=0)
+    with pytest.raises(ValueError, match="the file is not that of the model"):
+        LoRAAdapter(base, quantization="int8").fit(TEXTS)
 
 
 def test_greedy_text_is_that_of_generate(causal):

@@ -11,7 +11,13 @@ from sklearn.base import clone
 pytest.importorskip("torch")
 pytest.importorskip("skorch")
 
-from sklearn_ext import FFNNRegressor, LoRAAdapter, RNNRegressor
+from sklearn_ext import (
+    CausalLanguageModel,
+    FFNNRegressor,
+    LoRAAdapter,
+    RNNRegressor,
+    TransformerClassifier,
+)
 from sklearn_ext.exceptions import PrecisionWarning
 
 SHORT = {"max_iter": 3, "random_state": 0}
@@ -107,3 +113,17 @@ def test_recurrent_weights_stay_whole():
     }
     assert {"Parameter", "Int8Rows"} <= set(kinds)
     assert np.all(np.isfinite(adapter.predict(X)))
+
+
+@pytest.mark.parametrize("kind", [CausalLanguageModel, TransformerClassifier])
+def test_recomputed_blocks_change_nothing(kind):
+    texts = ["one two three", "two three", "one", "three three two one"] * 5
+    y = None if kind is CausalLanguageModel else [0, 1] * 10
+    plain = kind(dropout=0.2, batch_size=8, hidden_size=16, **SHORT)
+    recomputing = clone(plain).set_params(gradient_checkpointing=True)
+    assert recomputing.fit(texts, y).loss_curve_ == plain.fit(texts, y).loss_curve_
+    fields = {"quantization": "nf4", "lora_dropout": 0.1, "batch_size": 8, **SHORT}
+    adapter = LoRAAdapter.from_fitted(plain, **fields).fit(texts, y)
+    for base, asked in ((plain, True), (recomputing, False)):
+        other = LoRAAdapter.from_fitted(base, gradient_checkpointing=asked, **fields).fit(texts, y)
+        assert other.loss_curve_ == adapter.loss_curve_
