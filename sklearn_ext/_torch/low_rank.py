@@ -136,7 +136,7 @@ class Adaptable:
     layout : str
         How it is read as a matrix.
     is_linear : bool
-        Whether it is among "all-linear".
+        Whether it is among "all-linear": a table of embeddings is not, tied to a head or not.
     paths : list of str
         All its names; a tied weight has several.
     """
@@ -166,7 +166,7 @@ def adaptable_weights(module: nn.Module) -> dict[str, Adaptable]:
                     continue
                 name = first_name[id(parameter)]
                 weight = found.setdefault(name, Adaptable(name, layout, is_linear))
-                weight.is_linear |= is_linear
+                weight.is_linear &= is_linear  # a table that is the head too is none
                 weight.paths.append(f"{path}.{local}".lstrip("."))
     return found
 

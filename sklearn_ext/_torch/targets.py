@@ -21,9 +21,10 @@ def chosen_weights(module: nn.Module, settings: LoRASettings) -> dict[str, Adapt
         Base.
     settings : LoRASettings
         Its `target_modules` is "all-linear" for all linear layers, recurrent layers and attention,
-        another string for a regular expression that has to match the whole name of a module or
-        weight, or a sequence of names. A name stands for every weight with it, with it as the end
-        of its name, or inside a module of which this holds.
+        a head whose weight is a table of embeddings excepted; another string for a regular
+        expression that has to match the whole name of a module or weight; or a sequence of names. A
+        name stands for every weight with it, with it as the end of its name, or inside a module of
+        which this holds.
 
     Returns
     -------

@@ -56,10 +56,11 @@ class LoRAAdapter(
         Probability, in [0, 1), that an input unit is left out of the low-rank path in a step, the
         same units for all rows.
     target_modules : str or array-like of str, default="all-linear"
-        What is adapted. "all-linear" is every linear and recurrent layer; another string a
-        regular expression that has to match the whole name of a layer or weight; otherwise names,
-        or ends of names, of layers, weights, or of what contains them. `summary` of the base lists
-        the weights; embeddings and convolutions are adapted where they are named.
+        What is adapted. "all-linear" is every linear and recurrent layer, except a head that is
+        tied to the embeddings; another string a regular expression that has to match the whole name
+        of a layer or weight; otherwise names, or ends of names, of layers, weights, or of what
+        contains them. `summary` of the base lists the weights; embeddings and convolutions are
+        adapted where they are named.
     use_rslora : bool, default=False
         Whether changes are scaled by ``lora_alpha / sqrt(r)`` [2]_, which keeps larger ranks as
         fast as small ones.

@@ -127,6 +127,11 @@ def test_tied_weights_stay_tied():
     assert whole.merged_copy().head.weight.equal(whole.whole["embed/weight"])
 
 
+def test_a_head_that_is_the_table_of_embeddings_is_not_among_all_linear():
+    base, _ = make_base("tied")
+    assert list(adapt(base, target_modules="all-linear").low_rank) == ["mix/weight"]
+
+
 class PartlyUsed(nn.Module):
     """A layer that nobody calls beside one that is."""
 
