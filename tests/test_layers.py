@@ -47,6 +47,7 @@ LAYERS = (
         "datasets._nist",
         "exceptions",
         "inspection._fit_statistics",
+        "inspection._fit_targets",
         "inspection._fixed_predictions",
         "linear_model._double_double",
         "linear_model._index_sets",

@@ -291,8 +291,13 @@ def checked_weights(sample_weight, n_rows):
     """Validate the weights of so many rows; None stays None."""
     if sample_weight is None:
         return None
-    rows = np.empty(n_rows)
-    return _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+    return _check_sample_weight(
+        sample_weight,
+        np.empty(n_rows),
+        dtype=np.float64,
+        ensure_non_negative=True,
+        copy=True,  # those of a Series are read-only, of which torch warns
+    )
 
 
 def drop_weightless(rows, y, weights):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn import config_context
+from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
@@ -366,16 +366,19 @@ def test_names_of_targets_in_a_data_frame(package):
 # Use
 
 
-def test_same_seed_same_diagnosis_and_the_estimator_stays_as_it_is():
+@pytest.mark.parametrize("weight", [None, np.arange(120) % 3])
+def test_same_seed_same_diagnosis_and_the_estimator_stays_as_it_is(weight):
     X, y = crossing(120)
     estimator = LogisticRegression()
     with parallel_config("threading"):
         first, second, other = (
-            diagnose_fit(estimator, X, y, random_state=seed, n_jobs=jobs)
+            diagnose_fit(estimator, X, y, sample_weight=weight, random_state=seed, n_jobs=jobs)
             for seed, jobs in ((3, None), (3, 2), (4, None))
         )
     assert str(first) == str(second) != str(other)
     assert not hasattr(estimator, "coef_")
+    assert not hasattr(estimator, "_metadata_request")
+    assert not get_config()["enable_metadata_routing"]
 
 
 def test_global_random_state_is_left_alone():
@@ -430,6 +433,16 @@ def test_sparse_rows_and_random_splits():
     assert_allclose(found.test_ratio, 1 / 3)
 
 
+@pytest.mark.parametrize("weight", [None, np.arange(60) % 3])
+def test_folds_may_be_masks(weight):
+    X, y = sine(0.3, n=60)
+    splits = list(KFold(3).split(X))
+    masks = [tuple(np.isin(np.arange(60), part) for part in split) for split in splits]
+    options = {"references": CHEAP, "sample_weight": weight, "random_state": 0}
+    by_masks = diagnose_fit(Ridge(), X, y, cv=masks, **options)
+    assert str(by_masks) == str(diagnose_fit(Ridge(), X, y, cv=splits, **options))
+
+
 def test_texts_with_references_of_their_own():
     from sklearn.feature_extraction.text import CountVectorizer
 
@@ -463,6 +476,10 @@ def test_report_has_scores_reasons_and_advice():
     ("estimator", "changes", "error", "message"),
     [
         (KMeans(), {}, TypeError, "must be a classifier or a regressor, got KMeans"),
+        (None, {}, TypeError, "must be a classifier or a regressor, got NoneType"),
+        (Ridge(), {"y": None}, ValueError, "y=None: a diagnosis needs targets"),
+        (Ridge(), {"references": [Ridge()]}, TypeError, "dict of names to estimators.*got list"),
+        (Ridge(), {"scoring": ["r2"]}, TypeError, r"scoring must be one score.*got \['r2'\]"),
         (Ridge(), {"y": np.ones(40)}, ValueError, "one value 1.0 only"),
         (Ridge(), {"y": np.full(40, np.nan)}, ValueError, "y contains NaN or infinity"),
         (
