@@ -27,6 +27,7 @@ LAYERS = (
         "_torch.convolution",
         "_torch.decoding",
         "_torch.device",
+        "_torch.divided_model",
         "_torch.dropout",
         "_torch.folds",
         "_torch.initialization",

@@ -43,8 +43,9 @@ def frozen_states(inputs: Inputs, below: Callable[[Any], Any], parts: Iterable[T
     --------
     >>> import torch
     >>> from sklearn_ext._torch.frozen_states import frozen_states
-    >>> frozen_states(torch.eye(3), lambda X: X.sum(1), torch.tensor([[2, 0], [1, 1]])[:, :2])
-    tensor([1., 1., 1.])
+    >>> parts = torch.tensor([2, 0, 1]).split(2)
+    >>> frozen_states(torch.tensor([1.0, 2.0, 3.0]), lambda X: 10 * X, parts)
+    tensor([10., 20., 30.])
     """
     found = [(index, below(take(inputs, index))) for index in parts]
     states = _room(found)
