@@ -245,20 +245,15 @@ class FeedForward(nn.Module):
         ]
 
     def encode(self, X: Tensor) -> Tensor:
-        """Apply the fixed part, (n, n_features) to (n, n_encoded)."""
+        """Apply the fixed part, (n, n_features) to (n, n_encoded) in the dtype of the weights."""
         encoded: Tensor = self.encoding(X)
-        return encoded
-
-    def _some_bias(self) -> Tensor:
-        """Find a parameter; `next(self.parameters())` walks through all modules for it."""
         bias: Tensor = self.towers[0].output.bias  # type: ignore[union-attr, assignment]
-        return bias
+        return encoded.to(bias.dtype)
 
     def members(self, encoded: Tensor) -> Tensor:
         """Raw outputs, (n_members, n, n_outputs), of rows for all members or of their own."""
-        values = encoded.to(self._some_bias().dtype)
         parts = [
-            tower(values if values.ndim == 2 else values[members])
+            tower(encoded if encoded.ndim == 2 else encoded[members])
             for members, tower in zip(self.tower_slices, self.towers, strict=True)
         ]
         return torch.cat(parts) if len(parts) > 1 else parts[0]

@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
-from torch.optim.adamw import adamw
+from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
 __all__ = ["SGD", "AdamW", "Optimizer"]
@@ -68,12 +68,11 @@ class Optimizer:
         if gradients is None:
             gradients = [_gradient(parameter) for parameter in self.parameters]
         pairs = zip(gradients, self.parameters, strict=True)
-        gradients = [_laid_out_like(gradient, parameter) for gradient, parameter in pairs]
+        gradients = [g if g.stride() == p.stride() else _laid_out_like(g, p) for g, p in pairs]
         for group in self.param_groups:
-            if group["weight_decay"]:
-                for parameter in group["params"]:
-                    if parameter.requires_grad:
-                        parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
+            decaying = [parameter for parameter in group["params"] if parameter.requires_grad]
+            if group["weight_decay"] and decaying:
+                torch._foreach_mul_(decaying, 1.0 - group["lr"] * group["weight_decay"])
         for places, lr in self._places():
             state = {slot: kept[places] for slot, kept in self.state[0].items()}
             self._move(self.parameters[places], state, list(gradients[places]), lr)
@@ -112,8 +111,6 @@ def _gradient(parameter: torch.Tensor) -> torch.Tensor:
 
 def _laid_out_like(gradient: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
     """Give a gradient the strides of its parameter: the fused forms walk through raw memory."""
-    if gradient.stride() == parameter.stride():
-        return gradient
     return torch.empty_like(parameter).copy_(gradient)
 
 
@@ -171,7 +168,7 @@ class AdamW(Optimizer):
     def _move(
         self, parameters: list[Tensor], state: Group, gradients: list[Tensor], lr: float
     ) -> None:
-        adamw(
+        adam(  # without a decay of its own it is that of AdamW too
             parameters,
             gradients,
             state["exp_avg"],
