@@ -1,8 +1,9 @@
 """Adam and SGD by torch's functional forms.
 
 Constructing any class of torch.optim imports torch._dynamo, which costs every worker process
-seconds; the functions underneath do not. The classes here have the attributes of torch's that
-skorch and its callbacks use (``param_groups``, ``state_dict``), and their `step` takes the
+seconds; the functions underneath do not. The classes here are optimizers of torch's by name, so
+that its schedulers of the rate take them, but never call its constructor. They have the attributes
+that skorch and its callbacks use (``param_groups``, ``state_dict``), and their `step` takes the
 gradients from the caller.
 """
 
@@ -20,18 +21,19 @@ Tensor = torch.Tensor
 Group = dict[str, Any]
 
 
-class Optimizer:
+class Optimizer(torch.optim.Optimizer):
     """What all have in common: groups of parameters with a learning rate and a decay each."""
 
+    state: list[Group]  # type: ignore[assignment]
     _slots: tuple[str, ...]  # names of the running tensors kept for every parameter
 
     def __init__(self, params: Iterable[Any], lr: float, weight_decay: float) -> None:
+        self.defaults = {"lr": lr, "weight_decay": weight_decay}
         groups = list(params)
         if groups and not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         self.param_groups: list[Group] = [
-            {"lr": lr, "weight_decay": weight_decay} | group | {"params": list(group["params"])}
-            for group in groups
+            self.defaults | group | {"params": list(group["params"])} for group in groups
         ]
         # All parameters, in the order in which `step` takes gradients.
         self.parameters: list[torch.Tensor] = [
@@ -40,6 +42,12 @@ class Optimizer:
         self.state = [
             {slot: [torch.zeros_like(p) for p in self.parameters] for slot in self._slots}
         ]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "step"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget gradients that were kept in the parameters."""

@@ -126,8 +126,9 @@ default="gelu"
         other members are trained on them. ``net.predict`` and ``net.predict_proba`` predict such
         rows as the estimator would; class labels are positions in `classes_`. Rates in
         ``net.optimizer_.param_groups`` may be changed where `learning_rate` is "constant" or
-        "adaptive", once the warm-up is over. LRScheduler needs an optimizer of torch.optim and does
-        not work; single batches are those of training only.
+        "adaptive", once the warm-up is over; LRScheduler needs ``warmup_fraction=0.0`` too.
+        EarlyStopping and Checkpoint with ``load_best=True`` decide on the weights that are kept.
+        Single batches are those of training only.
 """
 
 _SHARED_ATTRIBUTES = """\
