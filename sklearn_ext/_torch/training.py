@@ -6,7 +6,9 @@ each member has a mean of its own, so that members do not feel each other.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from math import ceil
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -363,12 +365,17 @@ class BestWeights:
             self._kept = [parameter.detach().clone() for parameter in self.parameters]
             return
         members = self.members or [slice(0, 1)] * len(self.parameters)
-        for kept, parameter, owners in zip(self._kept, self.parameters, members, strict=True):
+        pairs = zip(members, self._kept, self.parameters, strict=True)
+        for owners, of_owners in groupby(pairs, itemgetter(0)):
             chosen = better[owners] if len(better) > 1 else better
-            if bool(chosen.all()):
-                kept.copy_(parameter)
-            elif len(chosen) > 1:
-                kept[chosen.to(kept.device)] = parameter[chosen.to(parameter.device)]
+            if not bool(chosen.any()):
+                continue
+            whole = bool(chosen.all())
+            for _, kept, parameter in of_owners:
+                if whole:
+                    kept.copy_(parameter)
+                else:
+                    kept[chosen.to(kept.device)] = parameter[chosen.to(parameter.device)]
 
     @torch.no_grad()
     def restore(self) -> None:

@@ -172,7 +172,8 @@ class Net(skorch.NeuralNet):
 
     def _train_epoch(self, run):
         """Take the steps of an epoch; its mean loss, read from the device once."""
-        self.module_.train(True)
+        if not self.module_.training:
+            self.module_.train(True)
         listened = self._listens_to_batches()
         # One running sum: small tensors kept between large ones would tear the heap apart.
         total, n_steps = 0.0, 0
