@@ -2,7 +2,7 @@
 
 Measured: R² on 20 % of the training part of each split of ``ffnn_quality.py`` - never on its test
 part - of the default net and of nets with one default changed, on the 12 regression tables cut to
-2,500 random rows (``--rows``), 2 splits each; the mean change against the default with its standard
+1,000 random rows (``--rows``), 2 splits each; the mean change against the default with its standard
 error over the tables, and the ratio of CPU seconds. A table counts as much as any other.
 
 ``--results FILE`` keeps every fit in a file of JSON lines and takes from it what is already there,
@@ -122,7 +122,7 @@ def main():
     parser = argument_parser(__doc__)
     add_data_argument(parser)
     parser.add_argument("--seeds", type=int, default=2, help="splits a table (default: 2)")
-    parser.add_argument("--rows", type=int, default=2500, help="most rows a table (default: 2500)")
+    parser.add_argument("--rows", type=int, default=1000, help="most rows a table (default: 1000)")
     parser.add_argument("--results", type=Path, default=None, help="file to keep fits in")
     args = parser.parse_args()
     folder = data_folder(args, "tabular")

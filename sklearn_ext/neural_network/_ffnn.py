@@ -44,7 +44,7 @@ default="gelu"
     power_t : float, default=0.5
         Exponent of "invscaling".
     max_iter : int or "auto", default="auto"
-        Epochs. "auto" is 60 for full batches of up to 64 rows, and 1160 / n^(1/3) within 10 and
+        Epochs. "auto" is 48 for full batches of up to 64 rows, and 1160 / n^(1/3) within 10 and
         64 for more rows n; 200 for "lbfgs".
     shuffle : bool, default=True
         Whether rows come in a new order every epoch.

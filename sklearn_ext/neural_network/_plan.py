@@ -230,14 +230,14 @@ class TrainingPlan:
         return int(min(512, max(64, n_rows / 40)))
 
     def _epochs(self, rows, steps_an_epoch):
-        """60 full batches, or 1160 / n^(1/3) epochs within 10 and 64."""
+        """48 full batches, or 1160 / n^(1/3) epochs within 10 and 64."""
         if self.max_iter != "auto":
             return self.max_iter
         if self.solver == "lbfgs":
             return LBFGS_ITERATIONS
         n_rows = len(rows)
         if n_rows <= FULL_BATCH_ROWS:
-            return 60
+            return 48
         return min(64, max(10, ceil(1160.0 / n_rows ** (1.0 / 3.0))))
 
     def _holds_out(self, n_rows, partial):
