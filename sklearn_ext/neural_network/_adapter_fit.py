@@ -60,7 +60,8 @@ def _is_of_skorch(estimator):
 class AdapterFit:
     """Fitting, state and copies of an adapter.
 
-    A subclass has the parameters `estimator`, `store_base`, `warm_start`, and those above.
+    A subclass has the parameters `estimator`, `store_base`, `warm_start`, `cache_frozen`, and those
+    above.
     """
 
     # The base
@@ -88,6 +89,11 @@ class AdapterFit:
 
             return SkorchAdaptation()
         is_class = isinstance(inner, type)
+        if hasattr(inner, "steps"):
+            raise TypeError(
+                "estimator is a Pipeline. Put the adapter in the place of its last step instead: "
+                "make_pipeline(..., LoRAAdapter(net))."
+            )
         raise TypeError(
             "estimator must be a net, such as FFNNRegressor(), RNNClassifier() or a "
             "skorch.NeuralNet, or a FrozenEstimator of one, got "
@@ -141,7 +147,7 @@ class AdapterFit:
         else:
             base = self._frozen_base() or self._new_base(adaptation, context, data, classes)
             adapted = adaptation.adapted(base, self._settings(), self._generator())
-        plan = {name: getattr(self, name) for name in TRAINING}
+        plan = {name: getattr(self, name) for name in (*TRAINING, "cache_frozen")}
         plan["learning_rate_init"] = self._rate(adapted)
         model, done = adaptation.ready(adapted, plan)
         self._run(context, "adaptation", model, lambda: adaptation.fit(model, data, partial), data)

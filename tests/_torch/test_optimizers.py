@@ -62,3 +62,20 @@ def test_schedulers_of_torch_and_copies(kind):
     twin.step([torch.ones(3)])
     assert optimizer.param_groups[0]["lr"] == twin.param_groups[0]["lr"] == 0.05
     assert torch.equal(twin.parameters[0], weight)
+
+
+@pytest.mark.parametrize("make", [AdamW, SGD])
+def test_forgetting_starts_as_a_new_one(make):
+    generator = torch.Generator().manual_seed(0)
+    gradients = torch.randn(4, 3, generator=generator).unbind()
+    moved, fresh = torch.ones(3), torch.ones(3)
+    optimizer = make([moved], lr=0.1)
+    optimizer.step([gradients[0]])
+    optimizer.forget()
+    assert optimizer.state == []
+    fresh.copy_(moved)
+    other = make([fresh], lr=0.1)
+    for gradient in gradients[1:]:
+        optimizer.step([gradient])
+        other.step([gradient])
+    assert torch.equal(moved, fresh)

@@ -9,7 +9,8 @@ import torch
 import transformers
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_ext import CausalLanguageModel, TransformerClassifier
+from sklearn_ext import CausalLanguageModel, LoRAAdapter, TransformerClassifier
+from sklearn_ext._torch.lora import LoRAModule
 
 TEXTS = ["one two", "two three four one two three", "four", "", "one one"] * 2
 LABELS = [0, 1, 0, 1, 0] * 2
@@ -183,6 +184,52 @@ def test_encoder_is_trained_as_a_whole_and_repeats(encoder, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def upper_adapters(base, **params):
+    """Adapters of the upper of two layers, without and with a cache."""
+    settings = {"target_modules": r".*(layers?|h)\.1\..*", "r": 2, "max_iter": 5, "batch_size": 4}
+    return [
+        LoRAAdapter.from_fitted(base, cache_frozen=c, random_state=0, **settings | params)
+        for c in (False, True)
+    ]
+
+
+@pytest.mark.parametrize("params", [{"bias": "lora_only"}, {"quantization": "int8"}])
+def test_kept_states_of_lower_layers_change_nothing(causal, params):
+    base = untrained(causal[0], dropout=0.2)
+    plain, cached = (a.fit(TEXTS) for a in upper_adapters(base, **params))
+    assert_allclose(plain.loss_curve_, cached.loss_curve_, rtol=1e-5)
+    assert_allclose(plain.score_samples(TEXTS), cached.score_samples(TEXTS), rtol=1e-4)
+    assert plain.loss_curve_[-1] < plain.loss_curve_[0]
+
+
+def test_kept_states_of_an_encoder_are_those_of_the_whole(encoder, monkeypatch):
+    settings = {"max_length": 16, "max_iter": 0, "dropout": 0.0, "random_state": 0}
+    base = TransformerClassifier(encoder[0], **settings).fit(TEXTS, LABELS)
+    plain, cached = upper_adapters(base, modules_to_save=["head"])
+    cached.fit(TEXTS, LABELS)
+    monkeypatch.setattr(LoRAModule, "cut", None)
+    plain.fit(TEXTS, LABELS)
+    assert_allclose(plain.loss_curve_, cached.loss_curve_, rtol=1e-5)
+    assert_allclose(plain.predict_proba(TEXTS), cached.predict_proba(TEXTS), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("bert", {"target_modules": ["word_embeddings", "layer.1"]}),
+        ("bert", {"modules_to_save": ["embeddings.LayerNorm"]}),
+        ("albert", {"target_modules": ["albert_layers"]}),  # one layer, called several times
+    ],
+)
+def test_models_without_a_frozen_lower_part_are_an_error(tmp_path, kind, params):
+    sizes = {"embedding_size": 8} if kind == "albert" else {}
+    folder, _ = saved(tmp_path / kind, kind, transformers.AutoModel, sizes)
+    base = TransformerClassifier(folder, max_length=16, max_iter=0, random_state=0)
+    _, cached = upper_adapters(base.fit(TEXTS, LABELS), **params)
+    with pytest.raises(ValueError, match="cache_frozen=True needs layers below all"):
+        cached.fit(TEXTS, LABELS)
+
+
 def test_tables_go_in_too(encoder):
     X = np.arange(12.0).reshape(6, 2)
     model = TransformerClassifier(encoder[0], max_length=16, max_iter=1, random_state=0)
@@ -190,9 +237,23 @@ def test_tables_go_in_too(encoder):
     assert found.dtype == np.float64
 
 
-def test_models_that_cannot_be_read_are_named(tmp_path, encoder):
-    missing = tmp_path / "nothing"
-    with pytest.raises(ValueError, match=r"model='.*nothing' is neither a folder nor a file"):
-        TransformerClassifier(missing).fit(TEXTS, LABELS)
+@pytest.mark.parametrize("kind", [CausalLanguageModel, TransformerClassifier])
+@pytest.mark.parametrize("name", ["no/such/path", "missing", "empty", "torn", "other.gguf"])
+def test_models_that_cannot_be_read_are_named(tmp_path, kind, name):
+    for folder in ("empty", "torn"):
+        (tmp_path / folder).mkdir()
+    config = transformers.AutoConfig.for_model("gpt2", n_embd=8, n_layer=1, n_head=1, vocab_size=8)
+    config.save_pretrained(tmp_path / "torn")  # without weights
+    word_tokenizer().save_pretrained(tmp_path / "torn")
+    (tmp_path / "other.gguf").write_text("not at all")
+    model = name if name == "no/such/path" else str(tmp_path / name)
+    with pytest.raises(
+        ValueError, match=r"Pass a local folder with config.json.*gguf.*network"
+    ) as e:
+        kind(model, max_length=16).fit(TEXTS, LABELS if kind is TransformerClassifier else None)
+    assert str(e.value).startswith(f"model={model!r} cannot be read: ")
+
+
+def test_more_tokens_than_a_model_sees_are_refused(encoder):
     with pytest.raises(ValueError, match="max_length=256 is more than the 32 tokens"):
         TransformerClassifier(encoder[0]).fit(TEXTS, LABELS)

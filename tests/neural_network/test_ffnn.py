@@ -16,6 +16,7 @@ from sklearn.neural_network import MLPRegressor
 
 from sklearn_ext import FFNNClassifier, FFNNRegressor
 from sklearn_ext.datasets import load_concrete
+from sklearn_ext.neural_network._base import checked_weights
 
 torch = pytest.importorskip("torch")
 skorch_callbacks = pytest.importorskip("skorch.callbacks")
@@ -169,6 +170,22 @@ def test_categories_missing_values_and_unknown_ones():
     assert_array_equal(again.predict(frame), model.predict(frame))
 
 
+@pytest.mark.parametrize("kind", ["object", "category"])
+def test_a_text_that_looks_like_a_missing_value_is_a_category(kind):
+    frames = pytest.importorskip("pandas")
+    assert not frames.isna("<NA>")
+    names = np.where(y > 0, "<NA>", "low").astype(object)
+    names[0] = frames.NA
+    plain = np.where(y > 0, "high", "low").astype(object)
+    plain[0] = None
+    columns = (frames.Series(column, dtype=kind) for column in (names, plain))
+    looks, other = (frames.DataFrame({"k": column, "a": X[:, 0]}) for column in columns)
+    found, expected = (
+        short(categorical_features=["k"]).fit(frame, y).predict(frame) for frame in (looks, other)
+    )
+    assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("module", ["pandas", "polars"])
 def test_columns_that_may_be_null_beside_categories(module):
     frames = pytest.importorskip("pandas")
@@ -208,6 +225,15 @@ def test_many_categories_are_embedded():
     assert model.score(frame[2500:], target[2500:]) > 0.95
     unknown = frames.DataFrame({"city": frames.Categorical(["never seen", None])})
     assert np.ptp(model.predict(unknown)) == 0.0
+
+
+def test_read_only_weights_are_copied():
+    # torch warns of an array that is read-only, such as that of a Series, once in a process.
+    weights = np.array([1.0, 2.0, 0.0])
+    weights.flags.writeable = False
+    found = checked_weights(weights, 3)
+    assert found.flags.writeable
+    assert_array_equal(found, weights)
 
 
 def test_labels_of_any_type():
@@ -398,3 +424,11 @@ def test_summary_counts_the_parameters():
     found = sum(p.numel() for p in model.net_.module_.parameters())
     assert model.n_parameters_ == found
     assert f"{found:,}" in model.summary()
+
+
+def test_running_moments_are_kept_for_partial_fit_only():
+    X, y = np.ones((30, 2)), np.arange(30.0)
+    net = FFNNRegressor(n_members=1, max_iter=2, random_state=0).fit(X, y)
+    assert net.net_.optimizer_.state == []
+    net.partial_fit(X, y)
+    assert net.net_.optimizer_.state != []
