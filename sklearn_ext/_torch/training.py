@@ -208,16 +208,12 @@ class GradientSteps:
         whole = _row_axis_length(batch) * (1.0 if batch.weights is None else self.mean_weight)
         totals, sums, outputs = [], None, []
         for part in _cut(batch, self.slices):
-            raw, losses = self._outputs_and_losses(part)
-            # Each loss has the share w / sum(w) in its member's mean. Members add up.
-            shares = torch.full_like(losses, 1.0 / whole)
-            if part.weights is not None:
-                shares *= part.weights
-            new = torch.autograd.grad(losses, self._trained, shares, allow_unused=True)
+            value, raw, told = self._summed_loss(part, whole)
+            new = torch.autograd.grad(value, self._trained, allow_unused=True)
             if any(gradient is None for gradient in new):
                 raise self._unreached(new)
             sums = list(new) if sums is None else [a + b for a, b in zip(sums, new, strict=True)]
-            totals.append(self._told(losses.detach() * shares))
+            totals.append(told)
             outputs.append(raw.detach())
         assert sums is not None
         if len(outputs) == 1:
@@ -235,21 +231,21 @@ class GradientSteps:
             "of training what the net does not use."
         )
 
-    def _outputs_and_losses(self, part: Batch) -> tuple[Tensor, Tensor]:
-        """Raw outputs, and one loss a row: (n,) or (n_members, n)."""
+    def _summed_loss(self, part: Batch, whole: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Sum over members of their mean losses, raw outputs, and the loss that is told."""
         if self.autocast is None:
             raw = self.forward(part.inputs)
         else:
             with torch.autocast(part.targets.device.type, dtype=self.autocast):
-                raw = self.forward(part.inputs).float()
-        return raw, self.loss(raw, part.targets)
-
-    def _told(self, losses: Tensor) -> Tensor:
-        """Sum of weighted losses, the mean over the members that count."""
-        if losses.ndim == 1:
-            return losses.sum()
-        counted = losses[: self.n_counted]
-        return counted.sum() / len(counted)
+                raw = self.forward(part.inputs)
+        losses = self.loss(raw, part.targets)  # (n,) or (n_members, n)
+        if part.weights is not None:
+            losses = losses * part.weights
+        total = losses.sum() / whole
+        n_members = losses.shape[0] if losses.ndim > 1 else 1
+        if self.n_counted is None or self.n_counted == n_members:
+            return total, raw, total.detach() / n_members
+        return total, raw, losses[: self.n_counted].detach().sum() / (whole * self.n_counted)
 
 
 def _row_axis_length(batch: Batch) -> int:
