@@ -5,8 +5,8 @@ ReLU, batch 200, float32, one member, no encoding beyond the scale) against ``ML
 medians of alternating repeats; seconds of ``check_estimator`` and of 100 rows with
 defaults; seconds and memory of an epoch for growing tables. Aims: 0.8, 1.0, 15 s, 0.5 s.
 
-Last run: 2026-11-25, 2 cores AMD EPYC, one thread, the test suite running beside it: epoch 0.90,
-prediction 0.57.
+Last run: 2026-11-28, 2 cores AMD EPYC, one thread, other work beside it: epoch 0.78 (CPU time);
+2026-11-25: prediction 0.57.
 """
 
 import time

@@ -215,18 +215,21 @@ class Batch:
     weights: Tensor | None
     per_member: bool = False
 
-    def part(self, start: int, length: int) -> "Batch":
-        """Cut out consecutive rows."""
+    def split(self, lengths: list[int]) -> "list[Batch]":
+        """Cut into consecutive rows, so many each."""
 
         def cut(values: Any, axis: int = int(self.per_member)) -> Any:
+            if values is None:
+                return [None] * len(lengths)
             if isinstance(values, dict):
-                return {name: cut(value, axis) for name, value in values.items()}
+                parts = zip(*(cut(value, axis) for value in values.values()), strict=True)
+                return [dict(zip(values, part, strict=True)) for part in parts]
             if isinstance(values, list):
-                return [cut(value, 0) for value in values]
-            return values.narrow(axis, start, length)
+                return list(map(list, zip(*(cut(value, 0) for value in values), strict=True)))
+            return values.split(lengths, axis)
 
-        weights = None if self.weights is None else cut(self.weights)
-        return Batch(cut(self.inputs), cut(self.targets), weights, self.per_member)
+        parts = zip(cut(self.inputs), cut(self.targets), cut(self.weights), strict=True)
+        return [Batch(*part, self.per_member) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -282,11 +285,8 @@ class Rows:
             if group[0] is None:
                 yield self.batch(None)
                 continue
-            joined, start = self.batch(torch.cat(group, dim=-1)), 0  # type: ignore[arg-type]
-            for index in group:
-                length = index.shape[-1]  # type: ignore[union-attr]
-                yield joined.part(start, length)
-                start += length
+            joined = self.batch(torch.cat(group, dim=-1))  # type: ignore[arg-type]
+            yield from joined.split([index.shape[-1] for index in group])  # type: ignore[union-attr]
 
     @property
     def lengths(self) -> Tensor | None:

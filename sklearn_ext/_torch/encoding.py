@@ -155,7 +155,9 @@ class PeriodicFeatures(nn.Module):
     def forward(self, columns: Tensor) -> Tensor:
         """Waves of (k, n, n_columns) as (k, n, n_columns * size)."""
         values = columns.transpose(1, 2).unsqueeze(-1)  # (k, n_columns, n, 1)
-        waves = torch.cos((2.0 * pi) * (values * self.frequency + self.phase))
+        # The factor 2 pi at the parameters, which are far fewer than the waves.
+        turns, start = (2.0 * pi) * self.frequency, (2.0 * pi) * self.phase
+        waves = torch.cos(torch.addcmul(start, values, turns))
         mixed = torch.matmul(waves, self.weight) + self.bias  # (k, n_columns, n, size)
         return mixed.transpose(1, 2).flatten(2)
 

@@ -1,8 +1,9 @@
 """Adam and SGD by torch's functional forms.
 
 Constructing any class of torch.optim imports torch._dynamo, which costs every worker process
-seconds; the functions underneath do not. The classes here have the attributes of torch's that
-skorch and its callbacks use (``param_groups``, ``state_dict``), and their `step` takes the
+seconds; the functions underneath do not. The classes here are optimizers of torch's by name, so
+that its schedulers of the rate take them, but never call its constructor. They have the attributes
+that skorch and its callbacks use (``param_groups``, ``state_dict``), and their `step` takes the
 gradients from the caller.
 """
 
@@ -11,7 +12,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
-from torch.optim.adamw import adamw
+from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
 __all__ = ["SGD", "AdamW", "Optimizer"]
@@ -20,24 +21,25 @@ Tensor = torch.Tensor
 Group = dict[str, Any]
 
 
-class Optimizer:
+class Optimizer(torch.optim.Optimizer):
     """What all have in common: groups of parameters with a learning rate and a decay each."""
 
+    state: list[Group]  # type: ignore[assignment]
     _slots: tuple[str, ...]  # names of the running tensors kept for every parameter
 
     def __init__(self, params: Iterable[Any], lr: float, weight_decay: float) -> None:
+        self.defaults = {"lr": lr, "weight_decay": weight_decay}
         groups = list(params)
         if groups and not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         self.param_groups: list[Group] = [
-            {"lr": lr, "weight_decay": weight_decay} | group | {"params": list(group["params"])}
-            for group in groups
+            self.defaults | group | {"params": list(group["params"])} for group in groups
         ]
         # All parameters, in the order in which `step` takes gradients.
         self.parameters: list[torch.Tensor] = [
             parameter for group in self.param_groups for parameter in group["params"]
         ]
-        self.state: list[Group] = []  # one dict of the running tensors, from the first step on
+        self.state = []  # one dict of the running tensors, from the first step on
 
     def _zeros(self) -> Group:
         return {slot: [torch.zeros_like(p) for p in self.parameters] for slot in self._slots}
@@ -45,6 +47,12 @@ class Optimizer:
     def forget(self) -> None:
         """Free the running tensors; the next step starts new ones."""
         self.state = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "step"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget gradients that were kept in the parameters."""
@@ -73,12 +81,11 @@ class Optimizer:
         if gradients is None:
             gradients = [_gradient(parameter) for parameter in self.parameters]
         pairs = zip(gradients, self.parameters, strict=True)
-        gradients = [_laid_out_like(gradient, parameter) for gradient, parameter in pairs]
+        gradients = [g if g.stride() == p.stride() else _laid_out_like(g, p) for g, p in pairs]
         for group in self.param_groups:
-            if group["weight_decay"]:
-                for parameter in group["params"]:
-                    if parameter.requires_grad:
-                        parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
+            decaying = [parameter for parameter in group["params"] if parameter.requires_grad]
+            if group["weight_decay"] and decaying:
+                torch._foreach_mul_(decaying, 1.0 - group["lr"] * group["weight_decay"])
         self.state = self.state or [self._zeros()]
         for places, lr in self._places():
             state = {slot: kept[places] for slot, kept in self.state[0].items()}
@@ -120,8 +127,6 @@ def _gradient(parameter: torch.Tensor) -> torch.Tensor:
 
 def _laid_out_like(gradient: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
     """Give a gradient the strides of its parameter: the fused forms walk through raw memory."""
-    if gradient.stride() == parameter.stride():
-        return gradient
     return torch.empty_like(parameter).copy_(gradient)
 
 
@@ -180,7 +185,7 @@ class AdamW(Optimizer):
     def _move(
         self, parameters: list[Tensor], state: Group, gradients: list[Tensor], lr: float
     ) -> None:
-        adamw(
+        adam(  # without a decay of its own it is that of AdamW too
             parameters,
             gradients,
             state["exp_avg"],

@@ -6,7 +6,9 @@ each member has a mean of its own, so that members do not feel each other.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from math import ceil
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -250,14 +252,13 @@ def _row_axis_length(batch: Batch) -> int:
     return int(first_of(batch.inputs).shape[int(batch.per_member)])
 
 
-def _cut(batch: Batch, slices: int) -> Iterator[Batch]:
+def _cut(batch: Batch, slices: int) -> list[Batch]:
     """Cut a batch along its rows."""
     if slices == 1:
-        yield batch
-        return
+        return [batch]
     length = _row_axis_length(batch)
-    for rows in torch.arange(length, device=batch.targets.device).split(ceil(length / slices)):
-        yield batch.part(int(rows[0]), len(rows))
+    size = ceil(length / slices)
+    return batch.split([min(size, length - start) for start in range(0, length, size)])
 
 
 def _clip(gradients: list[Tensor], largest: float) -> None:
@@ -358,12 +359,17 @@ class BestWeights:
             self._kept = [parameter.detach().clone() for parameter in self.parameters]
             return
         members = self.members or [slice(0, 1)] * len(self.parameters)
-        for kept, parameter, owners in zip(self._kept, self.parameters, members, strict=True):
+        pairs = zip(members, self._kept, self.parameters, strict=True)
+        for owners, of_owners in groupby(pairs, itemgetter(0)):
             chosen = better[owners] if len(better) > 1 else better
-            if bool(chosen.all()):
-                kept.copy_(parameter)
-            elif len(chosen) > 1:
-                kept[chosen.to(kept.device)] = parameter[chosen.to(parameter.device)]
+            if not bool(chosen.any()):
+                continue
+            whole = bool(chosen.all())
+            for _, kept, parameter in of_owners:
+                if whole:
+                    kept.copy_(parameter)
+                else:
+                    kept[chosen.to(kept.device)] = parameter[chosen.to(parameter.device)]
 
     @torch.no_grad()
     def restore(self) -> None:

@@ -142,7 +142,8 @@ class BaseNet(
             if not self.net_.history:  # interrupted before there is anything to keep
                 raise KeyboardInterrupt
             if run.valid is not None or run.interrupted:
-                run.best.restore()
+                if not self.net_.loads_best:
+                    run.best.restore()
                 self._weigh_members(run)
             if not partial:  # the moments, twice the size of the weights, serve partial_fit only
                 self.net_.optimizer_.forget()
@@ -216,7 +217,7 @@ class BaseNet(
             self.validation_loss_curve_ = [float(row["valid_loss"]) for row in history]
             self.validation_scores_ = [float(row["valid_score"]) for row in history]
             self.best_loss_ = run.best.loss
-            self.best_validation_score_ = self.validation_scores_[run.best.epoch - 1]
+            self.best_validation_score_ = self.validation_scores_[: run.best.epoch][-1]
         self.n_parameters_ = sum(p.numel() for p in self.net_.module_.parameters())
         self._goes_on = partial
         if run.interrupted:

@@ -35,7 +35,7 @@ default="flat_cosine"
     warmup_fraction : float, default=0.03
         Share of the run, in [0, 1), in which the rate rises from 0.
     max_iter : int or "auto", default="auto"
-        Epochs. "auto" is 60 for full batches of up to 64 rows, and 1160 / n^(1/3) within 10 and
+        Epochs. "auto" is 48 for full batches of up to 64 rows, and 1160 / n^(1/3) within 10 and
         64 for more rows n; 200 for "lbfgs".
     tol : float, default=0.0
         By how much the watched loss has to fall to count as better, >= 0. "lbfgs" ends where no
@@ -91,8 +91,9 @@ default="flat_cosine"
         other members are trained on them. ``net.predict`` and ``net.predict_proba`` predict such
         rows as the estimator would; class labels are positions in `classes_`. Rates in
         ``net.optimizer_.param_groups`` may be changed where `learning_rate` is "constant" or
-        "adaptive", once the warm-up is over. LRScheduler needs an optimizer of torch.optim and does
-        not work; single batches are those of training only.
+        "adaptive", once the warm-up is over; LRScheduler needs ``warmup_fraction=0.0`` too.
+        EarlyStopping and Checkpoint with ``load_best=True`` decide on the weights that are kept.
+        Single batches are those of training only.
 """
 
 _ATTRIBUTES = """\

@@ -5,10 +5,11 @@ from typing import Any
 
 import skorch
 import torch
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.dataset import Dataset
 
 from sklearn_ext._torch.batches import Rows
+from sklearn_ext._torch.optimizers import AdamW
 from sklearn_ext._torch.training import BestWeights, GradientSteps, epoch_indices, evaluate
 
 __all__ = ["Net", "Run", "as_datasets", "wrapped_module"]
@@ -89,6 +90,10 @@ class Net(skorch.NeuralNet):
     def _default_callbacks(self):
         return []
 
+    def __getstate__(self):
+        # A callback may store the net in the middle of a run: without the rows.
+        return super().__getstate__() | {"_run": None}
+
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """Train; the rows of a `Run` take the fast way."""
         if not isinstance(X, Run):
@@ -107,6 +112,17 @@ class Net(skorch.NeuralNet):
             self._run = None
         self.module_.train(False)
         return self
+
+    @property
+    def loads_best(self):
+        """Whether a callback of skorch brings back the weights that it found best."""
+        callbacks = [callback for _, callback in self.callbacks_]
+        return any(getattr(c, "load_best", False) and c.monitor is not None for c in callbacks)
+
+    @property
+    def has_scheduler(self):
+        """Whether a callback of skorch moves the learning rate."""
+        return any(isinstance(callback, LRScheduler) for _, callback in self.callbacks_)
 
     def predict(self, X):
         """Predict; in the middle of a run as the estimator would, for callbacks."""
@@ -141,7 +157,9 @@ class Net(skorch.NeuralNet):
         train_set, valid_set = run.datasets
         self.notify("on_epoch_begin", dataset_train=train_set, dataset_valid=valid_set)
         loss = train(run)
-        self.history.record("train_loss", loss)
+        if not self.history[-1]["batches"]:
+            self.history.new_batch()  # which skorch's Checkpoint looks for
+        self._record_loss("train_loss", loss)
         watched = torch.tensor(loss)
         if loss != loss or loss in (float("inf"), -float("inf")):
             raise _divergence(loss, run.steps, len(self.history))
@@ -154,7 +172,8 @@ class Net(skorch.NeuralNet):
 
     def _train_epoch(self, run):
         """Take the steps of an epoch; its mean loss, read from the device once."""
-        self.module_.train(True)
+        if not self.module_.training:
+            self.module_.train(True)
         listened = self._listens_to_batches()
         # One running sum: small tensors kept between large ones would tear the heap apart.
         total, n_steps = 0.0, 0
@@ -181,11 +200,17 @@ class Net(skorch.NeuralNet):
         rows, forward = run.rows_at_once, run.steps.forward
         losses, raw = evaluate(forward, self.criterion_, run.valid, rows)
         counted = run.best.n_counted
-        self.history.record("valid_loss", float(losses[..., :counted].mean()))
+        self._record_loss("valid_loss", float(losses[..., :counted].mean()))
         if run.score is not None:
             seen = run.valid.of_first_members(counted)
             self.history.record("valid_score", run.score(raw[:counted], seen))
         return losses
+
+    def _record_loss(self, name, loss):
+        """Put a loss into the history, and whether it is the smallest so far, as skorch does."""
+        before = [row[name] for row in self.history[:-1] if name in row]
+        self.history.record(f"{name}_best", all(loss < other for other in before))
+        self.history.record(name, loss)
 
     def _tell_of_batch(self, batch, loss, raw):
         """Call the listeners behind a training batch."""
@@ -220,17 +245,9 @@ def _divergence(loss, steps, epoch):
     )
 
 
-class _NoOptimizer:
-    """Stands in until the first run builds the optimizer."""
-
-    param_groups: list = []
-
-    def state_dict(self):
-        return {}
-
-
 def _no_optimizer(*args, **kwargs):
-    return _NoOptimizer()
+    """Stand in until the first run builds the optimizer."""
+    return AdamW([])
 
 
 def wrapped_module(module, loss, device, **settings):

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from sklearn_ext._torch.schedules import SCHEDULES
+from sklearn_ext._torch.schedules import SCHEDULES, UNTIMED
 from sklearn_ext._validation import Interval, StrOptions
 
 __all__ = ["TrainingPlan"]
@@ -124,6 +124,8 @@ class TrainingPlan:
         from sklearn_ext._torch.device import autocast_dtype
         from sklearn_ext._torch.training import GradientSteps
 
+        if self.net_.has_scheduler:
+            self._leave_rates(partial)
         return GradientSteps(
             forward,
             self.net_.criterion_,
@@ -139,6 +141,17 @@ class TrainingPlan:
             n_counted=getattr(self.net_.module_, "n_nets", None),
             names=self._parameter_names(),
         )
+
+    def _leave_rates(self, partial):
+        """Refuse a schedule of our own beside that of a callback."""
+        if self.solver == "lbfgs":
+            raise ValueError("callbacks holds LRScheduler, but solver='lbfgs' has no rate to move.")
+        if not partial and (self.learning_rate not in UNTIMED or self.warmup_fraction):
+            raise ValueError(
+                f"callbacks holds LRScheduler, but learning_rate={self.learning_rate!r} with "
+                f"warmup_fraction={self.warmup_fraction} sets the rate of every step. Give "
+                "learning_rate='constant' and warmup_fraction=0.0 beside it."
+            )
 
     def _parameter_names(self):
         """Names of the optimizer's parameters, in its order."""
@@ -215,7 +228,7 @@ class TrainingPlan:
             kind = ratio_of(name), not _decays(name)
             found.setdefault(kind, []).append(parameter)
         groups = [
-            {"params": found[ratio, spared], "lr": ratio * rate}
+            {"params": found[ratio, spared], "lr": ratio * rate, "initial_lr": ratio * rate}
             | ({"weight_decay": 0.0} if spared else {})
             for ratio, spared in sorted(found)
         ]
@@ -245,14 +258,14 @@ class TrainingPlan:
         return int(min(512, max(64, n_rows / 40)))
 
     def _epochs(self, rows, steps_an_epoch):
-        """60 full batches, or 1160 / n^(1/3) epochs within 10 and 64."""
+        """48 full batches, or 1160 / n^(1/3) epochs within 10 and 64."""
         if self.max_iter != "auto":
             return self.max_iter
         if self.solver == "lbfgs":
             return LBFGS_ITERATIONS
         n_rows = len(rows)
         if n_rows <= FULL_BATCH_ROWS:
-            return 60
+            return 48
         return min(64, max(10, ceil(1160.0 / n_rows ** (1.0 / 3.0))))
 
     def _holds_out(self, n_rows, partial):

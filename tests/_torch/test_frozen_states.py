@@ -214,7 +214,7 @@ def test_parts_of_a_batch_are_its_rows(per_member):
     index = torch.tensor([[0, 2, 4, 6], [1, 3, 5, 0]])
     index = index if per_member else index[0]
     rows = Rows(inputs, torch.zeros(7, 1))
-    part: Batch = rows.batch(index).part(1, 2)
+    part: Batch = rows.batch(index).split([1, 2, 1])[1]
     expected = rows.batch(index[..., 1:3])
     assert torch.equal(part.inputs["inputs"], expected.inputs["inputs"])
     pairs = zip(part.inputs["states"], expected.inputs["states"], strict=True)

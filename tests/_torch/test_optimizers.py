@@ -1,5 +1,7 @@
 """The functional optimizers take the steps of torch's classes, whatever the layout in memory."""
 
+import pickle
+
 import pytest
 import torch
 
@@ -46,6 +48,20 @@ def test_steps_are_those_of_torch(ours, peer, layout):
         reference.step()
     for parameter, other in zip(own, others, strict=True):
         torch.testing.assert_close(parameter.detach(), other.detach(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [AdamW, SGD])
+def test_schedulers_of_torch_and_copies(kind):
+    weight = torch.ones(3, requires_grad=True)
+    optimizer = kind([weight], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
+    optimizer.step([torch.ones(3)])
+    scheduler.step()
+    twin = pickle.loads(pickle.dumps(optimizer))
+    optimizer.step([torch.ones(3)])
+    twin.step([torch.ones(3)])
+    assert optimizer.param_groups[0]["lr"] == twin.param_groups[0]["lr"] == 0.05
+    assert torch.equal(twin.parameters[0], weight)
 
 
 @pytest.mark.parametrize("make", [AdamW, SGD])
