@@ -217,7 +217,7 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OnnxExpor
             of_members = [
                 state_gradient_norms(
                     net,
-                    module.scaled(inputs["values"]),
+                    module.prepared(inputs),
                     inputs["lengths"],
                     lambda raw: loss(raw, targets).mean(),
                 )
