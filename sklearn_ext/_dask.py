@@ -105,16 +105,19 @@ def _mapped(estimator, method, X, args, kwargs):
     ]
     sizes = X.chunks[0] if hasattr(X, "chunks") else [np.nan] * len(columns)
     found = tuple(
-        array.concatenate(
-            [
-                array.from_delayed(column[i], (size, *like.shape[1:]), like.dtype)
-                for column, size in zip(columns, sizes, strict=True)
-            ],
-            allow_unknown_chunksizes=True,
-        )
-        for i, like in enumerate(kinds)
+        _concatenated(array, parts, sizes, like)
+        for parts, like in zip(zip(*columns, strict=True), kinds, strict=True)
     )
     return found if isinstance(kind, tuple) else found[0]
+
+
+def _concatenated(array, parts, sizes, like):
+    """One dask array of delayed parts that look like a given array, but for their lengths."""
+    blocks = [
+        array.from_delayed(part, (size, *like.shape[1:]), like.dtype)
+        for part, size in zip(parts, sizes, strict=True)
+    ]
+    return array.concatenate(blocks, allow_unknown_chunksizes=True)
 
 
 def _with_parts(args, parts):

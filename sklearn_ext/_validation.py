@@ -8,10 +8,10 @@ belong to the same step of an estimator (``validate_data``, ``check_is_fitted``)
 through here too, so that an estimator has one import line for checking its input.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from sklearn.base import _fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import AutoPropagatedCallback, with_callbacks
 from sklearn.utils import _safe_indexing
 from sklearn.utils._array_api import (
@@ -51,6 +51,7 @@ __all__ = [
     "_num_samples",
     "_safe_indexing",
     "all_or_nothing",
+    "assign_parameters",
     "check_X_y",
     "check_is_fitted",
     "check_same_namespace",
@@ -60,6 +61,30 @@ __all__ = [
     "validate_params",
     "with_callbacks",
 ]
+
+
+def assign_parameters(estimator: BaseEstimator, values: Mapping[str, object]) -> None:
+    """Do what ``__init__`` does: set each parameter to its value, and nothing else.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Estimator inside its ``__init__``.
+    values : mapping of str to object
+        ``locals()`` of ``__init__``.
+
+    Examples
+    --------
+    >>> from sklearn.base import BaseEstimator
+    >>> from sklearn_ext._validation import assign_parameters
+    >>> class Shrinking(BaseEstimator):
+    ...     def __init__(self, alpha=1.0, *, power=2):
+    ...         assign_parameters(self, locals())
+    >>> Shrinking(power=3).get_params()
+    {'alpha': 1.0, 'power': 3}
+    """
+    for name in estimator._get_param_names():
+        setattr(estimator, name, values[name])
 
 
 @contextmanager

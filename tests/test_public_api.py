@@ -4,6 +4,7 @@ import importlib
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -173,9 +174,16 @@ def test_unknown_name_is_an_attribute_error():
         _ = sklearn_ext.NoSuchRegressor
 
 
-def test_version_is_the_one_in_pyproject():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert sklearn_ext.__version__ == project["version"]
+def test_version_is_that_of_the_installed_metadata():
+    installed = version("sklearn-ext")
+    assert sklearn_ext.__version__ == installed, "stale metadata: run `pip install -e .` again"
+
+
+def test_version_is_written_in_one_place():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert "version" not in settings["project"]
+    source = (ROOT / settings["tool"]["hatch"]["version"]["path"]).read_text("utf-8")
+    assert source.count(sklearn_ext.__version__) == 1
 
 
 @pytest.mark.parametrize(("statement", "unwanted"), IMPORTS)

@@ -46,19 +46,26 @@ def add_sequence_net(graph, values, steps, arrays, plan):
         steps = _shortened(graph, values, steps, plan["window"])
     states = _recurrence(graph, values, steps, arrays_below(arrays, "recurrence"), plan)
     outputs = states if local is None else graph.joined([local, states], axis=2)
-    pooled = [
+    pooled = _pooled(graph, outputs, steps, arrays, plan)
+    product = graph.add("MatMul", pooled, arrays["output.weight"].T)
+    return graph.add("Add", product, arrays["output.bias"])
+
+
+def _pooled(graph, outputs, steps, arrays, plan):
+    """All poolings side by side, (n, n_pooled)."""
+    n_ahead = plan["hidden_size"] + plan["stem_channels"]
+    found = [
         add_pooling(
             graph,
             kind,
             outputs,
             steps,
-            n_ahead=plan["hidden_size"] + plan["stem_channels"],
+            n_ahead=n_ahead,
             weight=arrays.get(f"poolings.{index}.weight"),
         )
         for index, kind in enumerate(plan["pooling"])
     ]
-    product = graph.add("MatMul", graph.joined(pooled, axis=1), arrays["output.weight"].T)
-    return graph.add("Add", product, arrays["output.bias"])
+    return graph.joined(found, axis=1)
 
 
 def _shortened(graph, values, steps, window):

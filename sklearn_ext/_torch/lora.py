@@ -238,8 +238,7 @@ class LoRAModule(nn.Module):
             name = _name(key)
             if name in added:
                 for layer in self._quantized.get(name) or [self._places[name][0][0]]:
-                    handle = layer.register_forward_hook(_adding(cast(LowRank, change), layer))
-                    stack.callback(handle.remove)
+                    stack.callback(_add_change(cast(LowRank, change), layer))
             else:
                 found[name] = change(found[name])
         return found | {_name(key): parameter for key, parameter in self.whole.items()}
@@ -293,14 +292,15 @@ class LoRAModule(nn.Module):
         return merged
 
 
-def _adding(change: LowRank, layer: nn.Module) -> Callable[[nn.Module, Any, Tensor], Tensor]:
-    """Make a hook that adds the change of a linear layer, or of a table, to its outputs."""
+def _add_change(change: LowRank, layer: nn.Module) -> Callable[[], None]:
+    """Let a linear layer, or a table, add the change to its outputs; return what ends it."""
+    if type(layer) is nn.Linear:
+        # An attribute of the object goes before the method of its class.
+        own = layer.__dict__
+        own["forward"] = lambda inputs: change.linear(inputs, layer.weight, layer.bias)
+        return lambda: own.pop("forward")
     add = change.added_to_rows if isinstance(layer, nn.Embedding) else change.added_to
-
-    def hook(module: nn.Module, args: Any, outputs: Tensor) -> Tensor:
-        return add(outputs, args[0])
-
-    return hook
+    return layer.register_forward_hook(lambda module, args, outputs: add(outputs, args[0])).remove
 
 
 def _key(name: str) -> str:

@@ -10,6 +10,7 @@ from torch import nn
 from sklearn_ext._torch.dropout import SharedDropout
 from sklearn_ext._torch.encoding import PackedEmbedding
 from sklearn_ext._torch.initialization import normal, uniform
+from sklearn_ext._torch.low_rank_linear import low_rank_linear
 from sklearn_ext._torch.modules import PackedLinear
 from sklearn_ext._torch.stem import DilatedConv
 
@@ -269,6 +270,13 @@ class LowRank(nn.Module):
         B, A = self._shift()  # the difference is 0 to the bit before training
         added = narrow @ self.weight_B.mT - (inputs @ A.mT) @ B.mT
         return outputs + torch.mul(added, self.scaling)
+
+    def linear(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Apply a linear layer whose own weights are frozen, with the change."""
+        if self.is_shifted or inputs.ndim == 1 or (bias is not None and bias.requires_grad):
+            return self.added_to(nn.functional.linear(inputs, weight, bias), inputs)
+        factors = self._dropped_A(), self.weight_B
+        return low_rank_linear(inputs, weight, bias, *factors, self.scaling)
 
     def added_to_rows(self, rows: Tensor, index: Tensor) -> Tensor:
         """Add the change of a table to some of its rows."""

@@ -37,9 +37,14 @@ class Optimizer:
         self.parameters: list[torch.Tensor] = [
             parameter for group in self.param_groups for parameter in group["params"]
         ]
-        self.state = [
-            {slot: [torch.zeros_like(p) for p in self.parameters] for slot in self._slots}
-        ]
+        self.state: list[Group] = []  # one dict of the running tensors, from the first step on
+
+    def _zeros(self) -> Group:
+        return {slot: [torch.zeros_like(p) for p in self.parameters] for slot in self._slots}
+
+    def forget(self) -> None:
+        """Free the running tensors; the next step starts new ones."""
+        self.state = []
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget gradients that were kept in the parameters."""
@@ -74,6 +79,7 @@ class Optimizer:
                 for parameter in group["params"]:
                     if parameter.requires_grad:
                         parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
+        self.state = self.state or [self._zeros()]
         for places, lr in self._places():
             state = {slot: kept[places] for slot, kept in self.state[0].items()}
             self._move(self.parameters[places], state, list(gradients[places]), lr)
@@ -101,9 +107,11 @@ class Optimizer:
         """Take over what `state_dict` gave."""
         for group, settings in zip(self.param_groups, state_dict["param_groups"], strict=True):
             group.update(settings)
-        for slot, tensors in state_dict["state"][0].items():
-            for own, tensor in zip(self.state[0][slot], tensors, strict=True):
-                own.copy_(tensor)
+        self.state = [self._zeros() for _ in state_dict["state"]]
+        for own_state, state in zip(self.state, state_dict["state"], strict=True):
+            for slot, tensors in state.items():
+                for own, tensor in zip(own_state[slot], tensors, strict=True):
+                    own.copy_(tensor)
 
 
 def _gradient(parameter: torch.Tensor) -> torch.Tensor:
@@ -163,10 +171,11 @@ class AdamW(Optimizer):
     ) -> None:
         super().__init__(params, lr, weight_decay)
         self.betas, self.eps = betas, eps
+
+    def _zeros(self) -> Group:
         # Counters in float32, on the parameters' device as the fused form wants them.
-        self.state[0]["step"] = [
-            torch.zeros((), dtype=torch.float32, device=p.device) for p in self.parameters
-        ]
+        steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in self.parameters]
+        return super()._zeros() | {"step": steps}
 
     def _move(
         self, parameters: list[Tensor], state: Group, gradients: list[Tensor], lr: float

@@ -66,7 +66,7 @@ def _source(model: Any) -> tuple[str, dict[str, str]]:
     if path.is_file():
         return str(path.parent), {"gguf_file": path.name}
     if not path.is_dir() and (path.is_absolute() or not isinstance(model, str)):
-        raise ValueError(f"model={str(model)!r} is neither a folder nor a file in GGUF.")
+        raise ValueError("it is neither a folder nor a file in GGUF.")
     return str(model), {}
 
 

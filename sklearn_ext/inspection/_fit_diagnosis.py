@@ -6,11 +6,17 @@ import numpy as np
 from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import check_scoring, get_scorer
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
-from sklearn.utils import check_random_state, column_or_1d, indexable
+from sklearn.utils import check_array, check_random_state, column_or_1d, indexable
 from sklearn.utils.multiclass import check_classification_targets
 
 from sklearn_ext.inspection._fit_measurements import Task
 from sklearn_ext.inspection._fit_report import FitDiagnosis
+from sklearn_ext.inspection._fit_weights import (
+    asking_for_weights,
+    checked_weights,
+    takes_weights,
+    weighted_scorer,
+)
 from sklearn_ext.inspection._reference_models import numeric_table
 
 __all__ = ["diagnose_fit"]
@@ -25,6 +31,7 @@ def diagnose_fit(
     *,
     cv=5,
     scoring=None,
+    sample_weight=None,
     random_state=None,
     n_jobs=None,
     references=None,
@@ -47,13 +54,19 @@ def diagnose_fit(
         Classifier or regressor, also a pipeline or a search. It is cloned and stays as it is.
     X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
         Rows.
-    y : array-like of shape (n_samples,)
-        Targets.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Targets. Several columns are for regression only; the verdict is that of their mean score,
+        and each column gets a diagnosis by R² of its own.
     cv : int, cross-validation generator or iterable, default=5
         A number of folds, at least 2, is of shuffled rows, stratified for a classifier; other
         splitters of scikit-learn are used as they are. Each fold takes part in the tests.
     scoring : str or callable, default=None
         Score where larger is better. None takes R², or the accuracy of a classifier.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows, in all fits and scores: a row of weight 2 counts as two rows, one of
+        weight 0 as none. In a pipeline or a search every part gets them whose `fit` or `score`
+        takes them, or those that ask for them where scikit-learn's metadata routing is enabled.
+        Reference models that take no weights are fitted without.
     random_state : int, RandomState instance or None, default=None
         For the shuffling and the reference models. The estimator keeps its own.
     n_jobs : int, default=None
@@ -71,10 +84,11 @@ def diagnose_fit(
     Raises
     ------
     TypeError
-        If the estimator is neither a classifier nor a regressor.
+        If the estimator is neither a classifier nor a regressor, or if there are weights, and it or
+        `scoring` takes none.
     ValueError
-        If y has more than one column or one value only, if a score is not finite, or if X is no
-        table and there are no `references`.
+        If y has a column of one value only, or several columns of labels, if a score is not finite,
+        or if X is no table and there are no `references`.
 
     See Also
     --------
@@ -116,39 +130,63 @@ def diagnose_fit(
     'Take freedom away'
     """
     classification = _is_classification(estimator)
-    X, y = indexable(X, _checked_target(y, classification))
+    names, y = _output_names(y), _checked_target(y, classification)
+    X, y = indexable(X, y)
     scorer, score_name = _scorer(estimator, scoring, classification)
     seeds = [int(seed) for seed in check_random_state(random_state).randint(_SEEDS, size=3)]
+    weight = checked_weights(sample_weight, X)
     splits = list(_splitter(cv, y, classification, seeds[0]).split(X, y))
-    _check_splits(splits)
     classes = np.unique(y) if classification else None
     table = numeric_table(X) if references is None else None
-    task = Task(X, y, splits, scorer, classes, table, n_jobs)
-    fits = task.cross_validate(estimator, return_train_score=True, return_estimator=True)
-    _check_finite(score_name, fits["train_score"], fits["test_score"])
-    scores, structure = task.reference_scores(references, seeds[1]), {}
-    noise_ceiling = np.nan
-    if table is not None:
-        corrected, structure = task.corrected_scores(fits["estimator"], seeds[1])
-        scores |= corrected
-        noise_ceiling = np.nan if classification else task.noise_ceiling()
-    perfect = task.perfect_score()
-    _check_scale(scores["constant"], perfect)
-    sizes, train_curve, validation_curve = task.learning_curve(estimator, seeds[2])
+    model = estimator
+    if weight is not None:
+        model, scorer = _weighted(estimator), weighted_scorer(scorer)
+    task = Task(X, y, weight, _counted(splits, weight), scorer, classes, table, n_jobs)
+    perfect = _perfect_score(task, score_name)
+    found = _measured(task, model, references, score_name, seeds[1:])
+    _check_scale(found["reference_scores"]["constant"][:, 0].mean(), perfect)
+    labels = {"estimator_name": _name(estimator), "test_ratio": task.test_ratio}
     return FitDiagnosis(
-        estimator_name=_name(estimator),
         scoring=score_name,
-        train_scores=fits["train_score"],
-        validation_scores=fits["test_score"],
-        reference_scores=scores,
         perfect_score=perfect,
-        residual_structure=structure,
-        train_sizes=np.append(sizes, task.n_train),
-        train_curve=np.vstack([train_curve, fits["train_score"]]),
-        validation_curve=np.vstack([validation_curve, fits["test_score"]]),
-        noise_ceiling=noise_ceiling,
-        test_ratio=task.test_ratio,
+        outputs={
+            name: FitDiagnosis(scoring="R²", perfect_score=1.0, **labels, **_at(found, j))
+            for j, name in enumerate(names, start=1)
+        },
+        **labels,
+        **_at(found, 0),
     )
+
+
+def _measured(task, estimator, references, score_name, seeds):
+    """Numbers of a diagnosis by field, with a last axis for the whole and the outputs."""
+    train, validation, fitted = task.cross_validate(estimator)
+    _check_finite(score_name, train, validation)
+    scores, structure = task.reference_scores(references, seeds[0]), {}
+    noise_ceiling = np.full(train.shape[1], np.nan)
+    if task.table is not None:
+        corrected, structure = task.corrected_scores(fitted, seeds[0])
+        scores |= corrected
+        noise_ceiling = task.noise_ceiling()
+    sizes, train_curve, validation_curve = task.learning_curve(estimator, seeds[1])
+    return {
+        "train_scores": train,
+        "validation_scores": validation,
+        "reference_scores": scores,
+        "residual_structure": structure,
+        "train_sizes": np.append(sizes, task.n_train)[:, None],
+        "train_curve": np.concatenate([train_curve, train[None]]),
+        "validation_curve": np.concatenate([validation_curve, validation[None]]),
+        "noise_ceiling": noise_ceiling,
+    }
+
+
+def _at(found, column):
+    """Numbers of the whole (column 0) or of one output."""
+    if isinstance(found, dict):
+        return {name: _at(values, column) for name, values in found.items()}
+    values = found[..., min(column, found.shape[-1] - 1)]
+    return values if values.ndim else float(values)
 
 
 def _is_classification(estimator):
@@ -160,17 +198,38 @@ def _is_classification(estimator):
     )
 
 
+def _output_names(y):
+    """Names of several columns of targets: those of a data frame, or numbers; else none."""
+    if len(np.shape(y)) < 2 or np.shape(y)[1] == 1:
+        return []
+    return list(getattr(y, "columns", range(np.shape(y)[1])))
+
+
 def _checked_target(y, classification):
-    """Targets as an array of one dimension that can be learned from."""
-    y = column_or_1d(y)
+    """Targets as an array, of one dimension where they have one column, to be learned from."""
     if classification:
-        check_classification_targets(y)
+        y = _checked_labels(y)
     else:
-        y = np.asarray(y, dtype=float)
+        y = check_array(y, dtype=float, ensure_2d=False, ensure_all_finite=False, input_name="y")
         if not np.isfinite(y).all():
             raise ValueError("y contains NaN or infinity. Leave those rows out.")
-    if len(np.unique(y)) < 2:
-        raise ValueError(f"y holds the one value {y[0]} only: there is nothing to learn.")
+        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    for number, column in enumerate(y.reshape(len(y), -1).T):
+        if len(np.unique(column)) < 2:
+            where = "y" if y.ndim == 1 else f"y[:, {number}]"
+            raise ValueError(f"{where} holds the one value {column[0]} only: nothing to learn.")
+    return y
+
+
+def _checked_labels(y):
+    """Labels in one column."""
+    if len(np.shape(y)) == 2 and np.shape(y)[1] > 1:
+        raise ValueError(
+            f"y has {np.shape(y)[1]} columns of labels, and one is diagnosed at a time: pass a "
+            "classifier of one label and y[:, 0], then y[:, 1], and so on."
+        )
+    y = column_or_1d(y)
+    check_classification_targets(y)
     return y
 
 
@@ -191,9 +250,25 @@ def _splitter(cv, y, classification, seed):
     return check_cv(cv, y, classifier=classification)
 
 
-def _check_splits(splits):
+def _counted(splits, weight):
+    """Folds without their rows of weight 0."""
     if len(splits) < 2:
         raise ValueError(f"cv must give at least 2 folds, got {len(splits)}: spread is needed.")
+    if weight is None:
+        return splits
+    rows = np.arange(len(weight))
+    return [tuple(rows[part][weight[rows[part]] > 0] for part in split) for split in splits]
+
+
+def _weighted(estimator):
+    """Clone of the estimator that asks for weights."""
+    model = asking_for_weights(estimator)
+    if takes_weights(model):
+        return model
+    raise TypeError(
+        f"sample_weight is given, and fit of {_name(estimator)} takes none. Leave the weights out, "
+        "or repeat the rows."
+    )
 
 
 def _check_finite(name, *scores):
@@ -204,11 +279,21 @@ def _check_finite(name, *scores):
         )
 
 
+def _perfect_score(task, name):
+    """Score of predictions without an error: the first that meets the weights."""
+    try:
+        return task.perfect_score()
+    except TypeError as error:
+        if task.weight is None or "sample_weight" not in str(error):
+            raise
+        raise TypeError(f"sample_weight is given, and scoring={name!r} takes none.") from error
+
+
 def _check_scale(constant, perfect):
-    if not perfect > constant.mean():
+    if not perfect > constant:
         raise ValueError(
-            f"scoring gives a constant prediction {constant.mean():.3g} and a perfect one "
-            f"{perfect:.3g}. Take a score that is larger for better predictions."
+            f"scoring gives a constant prediction {constant:.3g} and a perfect one {perfect:.3g}. "
+            "Take a score that is larger for better predictions."
         )
 
 

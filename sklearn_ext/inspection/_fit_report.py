@@ -1,6 +1,6 @@
 """What a diagnosis of a fit found, and its report in words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,7 +37,8 @@ class FitDiagnosis:
         Score of predictions without an error.
     residual_structure : dict of str to float
         Share of the squared residuals on new rows that a flexible model, trained on the residuals
-        of the training rows, explains; 0 or below where it finds none.
+        of the training rows, explains; 0 or below where it finds none. Of several outputs it is
+        the mean.
     train_sizes : ndarray of shape (n_sizes,)
         Numbers of training rows of the learning curve.
     train_curve : ndarray of shape (n_sizes, n_folds)
@@ -49,6 +50,8 @@ class FitDiagnosis:
         alone; nan for classification. It may be far off with many columns.
     test_ratio : float
         Test rows for each training row.
+    outputs : dict of str or int to FitDiagnosis
+        Diagnosis by R² of each output, by the name or number of its column; empty for one target.
 
     See Also
     --------
@@ -79,6 +82,7 @@ class FitDiagnosis:
     validation_curve: np.ndarray
     noise_ceiling: float
     test_ratio: float
+    outputs: dict = field(default_factory=dict)
 
     @property
     def chance_score(self):
@@ -144,8 +148,29 @@ class FitDiagnosis:
         return decide(*skills, self.missing.p_value)
 
     @property
+    def worst_output(self):
+        """Name of the output with most skill to be won; None for one target."""
+        return max(self.outputs, key=lambda name: self.outputs[name]._room, default=None)
+
+    @property
+    def _room(self):
+        """Skill on new rows that is missing, and the skill itself below 0 to tell ties apart."""
+        return self.ceiling_skill - self.validation_skill, -self.validation_skill
+
+    @property
     def evidence(self):
         """Reasons of the verdict, one sentence each."""
+        reasons = self._reasons()
+        if not self.outputs:
+            return reasons
+        worst = self.outputs[self.worst_output]
+        return (
+            *reasons,
+            f"worst output: {self.worst_output!r} ({worst.verdict}), R² on new rows "
+            f"{worst.validation_scores.mean():.3f}; {worst._reasons()[0]}",
+        )
+
+    def _reasons(self):
         return describe(
             self.verdict,
             train=self.train_skill,
@@ -180,6 +205,10 @@ class FitDiagnosis:
             structure and f"  residuals explained by: {structure}",
             ceiling if np.isfinite(self.noise_ceiling) else "",
             f"  {self.scoring} on new rows by number of training rows: {sizes}",
+            *(
+                f"  R² of output {name!r}: {_spread(found.validation_scores)}, {found.verdict}"
+                for name, found in self.outputs.items()
+            ),
             *(f"  because: {reason}" for reason in self.evidence),
             f"  next: {self.next_step}",
         ]

@@ -1,6 +1,7 @@
 """Statistics of cross-validated scores: corrected t test, skill, noise by nearest neighbours."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.stats import t as student_t
@@ -111,7 +112,7 @@ def removable_share(reached, attainable):
     return max(attainable - reached, 0.0) / max(1.0 - reached, np.finfo(float).tiny)
 
 
-def explained_share(residuals, predictions):
+def explained_share(residuals, predictions, sample_weight=None):
     """Share of the squared residuals that predictions of them explain.
 
     Parameters
@@ -120,18 +121,22 @@ def explained_share(residuals, predictions):
         What a model left over.
     predictions : ndarray of the same shape
         Predictions of it, by a model that has not seen it.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows.
 
     Returns
     -------
     share : float
         1 where all of it was structure; 0 or below where none of it was found.
     """
-    left = float(np.sum((residuals - predictions) ** 2))
-    total = float(np.sum(residuals**2))
+    left, total = (residuals - predictions) ** 2, residuals**2
+    if sample_weight is not None:
+        left, total = sample_weight @ left, sample_weight @ total
+    left, total = float(np.sum(left)), float(np.sum(total))
     return 1.0 - left / total if total > 0 else 0.0
 
 
-def gamma_test(X, y, n_neighbors=10):
+def gamma_test(X, y, sample_weight=None, n_neighbors=10):
     r"""Estimate the variance of the noise in y from near neighbours, without a model.
 
     With :math:`\delta_p` the mean squared distance to the p-th neighbour and
@@ -143,14 +148,16 @@ def gamma_test(X, y, n_neighbors=10):
     ----------
     X : ndarray of shape (n_samples, n_features)
         Rows, in comparable units.
-    y : ndarray of shape (n_samples,)
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        How much a row counts in the two means.
     n_neighbors : int, default=10
         Number of neighbours, below n_samples.
 
     Returns
     -------
-    variance : float
+    variance : float or ndarray of shape (n_outputs,)
         Estimate, at least 0.
 
     References
@@ -160,10 +167,11 @@ def gamma_test(X, y, n_neighbors=10):
     """
     n_neighbors = min(n_neighbors, len(X) - 1)
     distances, neighbors = NearestNeighbors(n_neighbors=n_neighbors).fit(X).kneighbors()
-    delta = np.mean(distances**2, axis=0)
-    gamma = np.mean((y[neighbors] - y[:, None]) ** 2, axis=0) / 2
+    mean = partial(np.average, axis=0, weights=sample_weight)
+    delta = mean(distances**2)  # (n_neighbors,)
+    gamma = mean((y[neighbors] - y[:, None]) ** 2) / 2  # (n_neighbors,) or (.., n_outputs)
     spread = delta - delta.mean()
     if not np.any(spread):
-        return float(gamma.mean())
-    slope = max(spread @ gamma / (spread @ spread), 0.0)
-    return float(max(gamma.mean() - slope * delta.mean(), 0.0))
+        return gamma.mean(axis=0)
+    slope = np.maximum(spread @ gamma / (spread @ spread), 0.0)
+    return np.maximum(gamma.mean(axis=0) - slope * delta.mean(), 0.0)

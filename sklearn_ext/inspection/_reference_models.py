@@ -11,6 +11,7 @@ from sklearn.ensemble import (
 )
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -45,7 +46,7 @@ def constant_model(classification):
     return DummyClassifier(strategy="prior") if classification else DummyRegressor()
 
 
-def default_references(classification, n_samples, random_state):
+def default_references(classification, n_samples, random_state, n_outputs=1):
     """Reference models for a table of numbers, by name.
 
     Parameters
@@ -56,6 +57,8 @@ def default_references(classification, n_samples, random_state):
         Number of rows.
     random_state : int
         Seed of those that draw.
+    n_outputs : int, default=1
+        Number of targets of a regression.
 
     Returns
     -------
@@ -64,6 +67,8 @@ def default_references(classification, n_samples, random_state):
     """
     n_neighbors = int(np.clip(np.sqrt(n_samples) / 2, 5, 50))
     trees = _trees(classification, n_samples, random_state)
+    if n_outputs > 1 and isinstance(trees, HistGradientBoostingRegressor):
+        trees = MultiOutputRegressor(trees)
     if classification:
         kernel = Nystroem(n_components=min(100, n_samples // 4), random_state=random_state)
         return {

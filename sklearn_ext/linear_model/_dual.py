@@ -29,7 +29,7 @@ def fit_dual(rows, terms, degrees, alphas):
         spectrum = KernelSpectrum.of(kernel, rows, terms.fit_intercept)
         spectra.append((spectrum, kernel))
         errors.append(spectrum.leave_one_out_errors(alphas))
-    place, index, loo = best_by_leave_one_out(errors, rows, terms.fit_intercept)
+    place, index, loo = best_by_leave_one_out(errors, rows)
     spectrum, kernel = spectra[place]
     solved = spectrum.solve(kernel, rows, float(alphas[index]))
     return Fitted(basis=basis, terms=terms, solver="dual", degree=degrees[place], loo=loo, **solved)
@@ -205,6 +205,15 @@ def _pseudo_inverse(kernel):
     return vectors[:, kept] / values[kept]
 
 
+def _quadratic_form(kernel, alpha):
+    """Function from rows k to k' (K + alpha I)^-1 k; without a penalty to k' (K^+)^2 k."""
+    if alpha == 0:
+        inverse = _pseudo_inverse(kernel)
+        return lambda rows: np.sum((rows @ inverse) ** 2, axis=1)
+    factor = cho_factor(kernel + alpha * np.eye(len(kernel)))
+    return lambda rows: np.sum(rows * cho_solve(factor, rows.T).T, axis=1)
+
+
 def spread_dual(fitted, X, working_memory):
     r"""Variance of the fitted value over the noise variance, (n_rows,).
 
@@ -221,20 +230,15 @@ def spread_dual(fitted, X, working_memory):
     share = _constant_share(weight, terms.fit_intercept)
     mean, root = kernel @ share, np.sqrt(weight)
     weighted = _centred(kernel, mean, mean, share) * np.multiply.outer(root, root)
-    if fitted.alpha == 0:
-        inverse = _pseudo_inverse(weighted)
-    else:
-        factor = cho_factor(weighted + fitted.alpha * np.eye(len(root)))
+    quadratic = _quadratic_form(weighted, fitted.alpha)
     spread = np.empty(X.shape[0])
     for batch, values, block in _kernel_blocks(fitted, X, working_memory):
         to_mean = block @ share
-        centred = _centred(block, to_mean, mean, share) * root
+        spread[batch] = quadratic(_centred(block, to_mean, mean, share) * root)
         if fitted.alpha == 0:
-            spread[batch] = np.sum((centred @ inverse) ** 2, axis=1)
             continue
         own = terms.penalty_growth * kernel_diagonal(
             values, fitted.degree, terms.truncation, terms.interaction_only
         )
-        explained = np.sum(centred * cho_solve(factor, centred.T).T, axis=1)
-        spread[batch] = (own - 2 * to_mean + share @ mean - explained) / fitted.alpha
+        spread[batch] = (own - 2 * to_mean + share @ mean - spread[batch]) / fitted.alpha
     return spread + (1.0 / weight.sum() if terms.fit_intercept else 0.0)

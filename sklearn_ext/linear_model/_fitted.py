@@ -4,11 +4,8 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 
 import numpy as np
 
-from sklearn_ext.linear_model._polynomial_basis import (
-    PolynomialBasis,
-    ReducedPolynomial,
-    reduce_degree,
-)
+from sklearn_ext.linear_model._degree_reduction import ReducedPolynomial, reduce_degree
+from sklearn_ext.linear_model._polynomial_basis import PolynomialBasis
 from sklearn_ext.linear_model._streaming import Moments
 from sklearn_ext.linear_model._terms import Terms
 

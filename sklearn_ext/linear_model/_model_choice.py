@@ -89,7 +89,7 @@ def affords_leave_one_out(compute_loo, n_terms, n_rows):
     return n_rows * n_terms**2 <= _SPARE_WORK
 
 
-def best_by_leave_one_out(errors, rows, fit_intercept):
+def best_by_leave_one_out(errors, rows):
     """Pick the model of the largest leave-one-out R², the lowest degree among equals.
 
     Returns

@@ -19,12 +19,9 @@ from math import comb
 import numpy as np
 from sklearn.utils import gen_batches
 
+from sklearn_ext.linear_model._basis_change import change_of_basis
 from sklearn_ext.linear_model._index_sets import count_terms, find_rows
-from sklearn_ext.linear_model._polynomial_basis import (
-    change_of_basis,
-    mapped_columns,
-    monomial_like,
-)
+from sklearn_ext.linear_model._polynomial_basis import mapped_columns, monomial_like
 
 # Matrix products with fewer rows than this are slow.
 _LEAST_HEADS = 16
@@ -87,7 +84,7 @@ def moment_plan(n_features, degree):
     # Columns run from the last to the constant: the first one present is the largest.
     largest = np.argmax(exponents > 0, axis=1)
     heads = np.argsort(-largest, kind="stable")
-    groups = _groups(largest[heads], n_symbols, degree)
+    groups = _groups(largest[heads], degree)
     products = [
         exponents[:n_tails, None] + exponents[heads[start:stop]] for start, stop, n_tails in groups
     ]
@@ -108,7 +105,7 @@ def _steps(n_symbols, degree):
     return steps
 
 
-def _groups(largest_of_heads, n_symbols, degree):
+def _groups(largest_of_heads, degree):
     """Cut the heads by their largest column into groups that are worth a matrix product."""
     groups, start = [], 0
     for stop in np.flatnonzero(np.diff(largest_of_heads, append=-1)) + 1:

@@ -9,8 +9,8 @@ from scipy.sparse import csr_array
 from sklearn_ext._optional import import_optional
 from sklearn_ext.exceptions import PrecisionWarning
 from sklearn_ext.linear_model import _double_double as dd
+from sklearn_ext.linear_model._extended_basis import monomial_matrix
 from sklearn_ext.linear_model._index_sets import downward_closure
-from sklearn_ext.linear_model._polynomial_basis import monomial_matrix
 
 _EPS = np.finfo(np.float64).eps
 # Digits that coef_ must keep before a warning says that it does not.

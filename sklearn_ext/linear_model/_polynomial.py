@@ -1,15 +1,12 @@
 """Polynomial regression in an orthogonal basis."""
 
-from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.special import stdtrit
 from sklearn import get_config
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.metaestimators import available_if
 
-from sklearn_ext._dask import is_dask, over_partitions
+from sklearn_ext._dask import is_dask
 from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._onnx.export import OnnxExportMixin
 from sklearn_ext._validation import (
@@ -18,52 +15,22 @@ from sklearn_ext._validation import (
     _fit_context,
     all_or_nothing,
     check_is_fitted,
-    check_same_namespace,
-    validate_data,
 )
-from sklearn_ext.linear_model._dask import reduce_partitions
 from sklearn_ext.linear_model._device_fit import DeviceMixin
 from sklearn_ext.linear_model._device_rows import namespace_of
 from sklearn_ext.linear_model._export import add_fitted
 from sklearn_ext.linear_model._fit_rows import fit_rows
 from sklearn_ext.linear_model._fitted import from_plain, to_plain
-from sklearn_ext.linear_model._prediction import continued, predicted_values, variance_factors
-from sklearn_ext.linear_model._primal import solve_stream
-from sklearn_ext.linear_model._reading import (
-    ReadablePolynomialMixin,
-    warn_of_dependent_terms,
-    warn_of_extrapolation,
-)
-from sklearn_ext.linear_model._streaming import merge_moments, moments_of
-from sklearn_ext.linear_model._training_data import (
-    check_chunk,
-    check_rows,
-    declare_columns,
-    terms_over,
-)
-
-
-def _settings_stream(estimator):
-    """Whether the settings need no second look at the rows; an error that names one that does."""
-    needs_all_rows = {
-        "degree": estimator.degree == "auto",
-        "truncation": estimator.truncation == "auto",
-        "alpha": estimator.alpha == "auto",
-        "selection": estimator.selection is not None,
-        "solver": estimator.solver in ("dual", "refined"),
-        "compute_loo": estimator.compute_loo is True,
-    }
-    for name, needed in needs_all_rows.items():
-        if needed:
-            raise AttributeError(
-                f"{name}={getattr(estimator, name)!r} needs all rows at once: partial_fit and dask "
-                f"collections work for other values of {name} only. Fit an array instead."
-            )
-    return True
+from sklearn_ext.linear_model._polynomial_predictions import PredictionMixin
+from sklearn_ext.linear_model._reading import ReadablePolynomialMixin, warn_of_dependent_terms
+from sklearn_ext.linear_model._streamed_fit import StreamedFitMixin
+from sklearn_ext.linear_model._training_data import check_rows
 
 
 class PolynomialRegressor(
     DeviceMixin,
+    StreamedFitMixin,
+    PredictionMixin,
     ReadablePolynomialMixin,
     OnnxExportMixin,
     DocumentationLinkMixin,
@@ -337,169 +304,6 @@ class PolynomialRegressor(
             rows, self._single_target = check_rows(self, X, y, sample_weight, reset=True)
             return self._keep(fit_rows(rows, self.get_params(deep=False)))
 
-    @available_if(_settings_stream)
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
-        """Fit to more rows: the result is that of one fit to all rows seen.
-
-        Works for a fixed `degree`, `truncation` and `alpha` with ``selection=None``, by the
-        solvers "auto" (which is "qr" here), "qr" and "cholesky". The columns' bounds may grow
-        from chunk to chunk. Continues after `fit` as well, unless that chose by leave-one-out
-        scores, refined, gave up the classical basis, or had more than 2000 terms.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Further rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Their targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts, in [0, inf).
-
-        Returns
-        -------
-        self : PolynomialRegressor
-            This estimator.
-
-        Raises
-        ------
-        AttributeError
-            If a setting needs all rows at once.
-        ValueError
-            As for `fit`.
-        """
-        with all_or_nothing(self):
-            first = not hasattr(self, "_fitted")
-            rows, single = check_rows(self, X, y, sample_weight, reset=first)
-            chunk = moments_of(rows, *self._streaming_setup(rows.X))
-            if first:
-                self._single_target = single
-                return self._keep(solve_stream(chunk, self.alpha))
-            seen = self._fitted.moments
-            if seen is None or chunk.n_outputs != seen.n_outputs:
-                raise ValueError(
-                    "partial_fit cannot continue this model: it was fitted by settings that keep "
-                    "no sums over rows, or y has another number of columns. Start from clone(self)."
-                )
-            return self._keep(solve_stream(merge_moments(seen, chunk), self.alpha))
-
-    @over_partitions
-    def predict(self, X, return_std=False):
-        """Evaluate the polynomial.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows. For a dask collection the results are dask arrays, computed when needed.
-        return_std : bool, default=False
-            Whether to return the standard deviation of a new observation too: noise and
-            uncertainty of the coefficients together.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            Predictions, in the dtype of X.
-        std : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            Standard deviations in the units of y. Only returned with `return_std`.
-
-        Raises
-        ------
-        ValueError
-            If the model leaves no residual degree of freedom to estimate the noise from.
-        """
-        check_is_fitted(self)
-        if namespace_of(X) is not None:
-            return self._predict_on_device(X, return_std)
-        check_same_namespace(X, self, attribute="bounds_", method="predict")
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        found = self._predict_rows(X, return_std)
-        return found if return_std else found[0]
-
-    def _predict_rows(self, X, return_std):
-        """Predictions of checked rows in the dtype of X, and standard deviations if wanted."""
-        if not self._goes_on_linearly():
-            warn_of_extrapolation(X, self._fitted.terms.bounds.T)
-        found = [self._evaluate(predicted_values, X)]
-        if return_std:
-            found.append(self._deviation(X))
-        return tuple(self._shaped(part).astype(X.dtype, copy=False) for part in found)
-
-    @over_partitions
-    def predict_interval(self, X, confidence_level=0.95):
-        """Give intervals that hold a new observation with a given probability.
-
-        Exact for normal noise of equal variance around a polynomial of the model's degree
-        (``alpha=0``), from Student's t distribution.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-        confidence_level : float, default=0.95
-            Probability, in (0, 1).
-
-        Returns
-        -------
-        lower, upper : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            Ends of the intervals in the units of y.
-        """
-        if not 0 < confidence_level < 1:
-            raise ValueError(f"confidence_level must be in (0, 1), got {confidence_level!r}.")
-        mean, std = self.predict(X, return_std=True)
-        reach = float(stdtrit(self._fitted.dof, 0.5 + confidence_level / 2)) * std
-        return mean - reach, mean + reach
-
-    def score(self, X, y, sample_weight=None):
-        r"""Return the coefficient of determination R² of the predictions.
-
-        :math:`R^2 = 1 - \sum (y - \hat y)^2 / \sum (y - \bar y)^2`. 1: every prediction is
-        exact. 0: no better than always predicting the mean of y. Negative: worse than that mean,
-        as happens on new rows to a model that overfits. On the training rows R² never falls as
-        the degree grows, so it cannot choose one: `loo_score_`, new rows and, roughly,
-        :meth:`adjusted_r2` can.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Observed targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights.
-
-        Returns
-        -------
-        score : float
-            R², the mean over targets.
-        """
-        return super().score(X, y, sample_weight)
-
-    def adjusted_r2(self, X, y, sample_weight=None):
-        r"""Return R² with a charge for the number of terms.
-
-        :math:`1 - (1 - R^2)(n - 1) / (n - r - 1)`: unlike R², it falls when a term is added that
-        explains no more than chance would. r is the number of terms, `rank_`; with a penalty, the
-        number of terms that it leaves in effect (the trace of the hat matrix).
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Their targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts.
-
-        Returns
-        -------
-        score : float
-            Adjusted R²; nan where n is not above r + 1.
-        """
-        score = self.score(X, y, sample_weight)
-        n_samples = len(y) if sample_weight is None else float(np.sum(sample_weight))
-        free = n_samples - self._fitted.spent - 1
-        return 1.0 - (1.0 - score) * (n_samples - 1) / free if free > 0 else float("nan")
-
     @property
     def loo_score_(self):
         """Leave-one-out R², the mean over targets."""
@@ -510,26 +314,6 @@ class PolynomialRegressor(
                 "them. Call fit with compute_loo=True."
             )
         return self._fitted.loo
-
-    def _shaped(self, values):
-        """Give (n_rows, n_targets) the shape of y."""
-        return values[:, 0] if self._single_target else values
-
-    def _streaming_setup(self, X):
-        """Terms, degree and solver of a chunk."""
-        terms = terms_over(self.get_params(deep=False), X)
-        return terms, self.degree, "cholesky" if self.solver == "cholesky" else "qr"
-
-    def _fit_dask(self, X, y, sample_weight):
-        """Reduce the moments of all partitions on the cluster."""
-        try:
-            _settings_stream(self)
-        except AttributeError as error:
-            raise ValueError(str(error)) from None
-        declare_columns(self, X)
-        self._single_target = y.ndim == 1
-        moments = reduce_partitions(partial(_chunk_moments, self), X, y, sample_weight)
-        return self._keep(solve_stream(moments, self.alpha))
 
     def _keep(self, fitted):
         """Store a fitted polynomial and tell the user what it had to give up."""
@@ -546,45 +330,11 @@ class PolynomialRegressor(
         warn_of_dependent_terms(self)
         return self
 
-    def _some_row(self, shape):
-        """Middle of the training range."""
-        check_is_fitted(self)
-        return self._fitted.terms.bounds.mean(axis=0)
-
-    def _one_look_is_enough(self):
-        try:
-            return _settings_stream(self)
-        except AttributeError:
-            return False
-
-    def _goes_on_linearly(self):
-        """Whether polynomials go on as tangents outside the bounds."""
-        if self.extrapolation == "auto":
-            return self.degree == "auto" and self.alpha == "auto"
-        return self.extrapolation == "linear"
-
     def _add_to_graph(self, graph):
         """Add the nodes for :meth:`to_onnx`."""
         X = graph.cast(graph.input("X", (None, self.n_features_in_)), np.float64)
         values = add_fitted(graph.in_double(), X, self, self._goes_on_linearly())
         return {"variable": graph.cast(values, graph.dtype)}
-
-    def _evaluate(self, function, X):
-        """Call one of the functions of `_prediction` with the chosen extrapolation."""
-        arguments = self._fitted, X, get_config()["working_memory"]
-        if self._goes_on_linearly():
-            return continued(function, *arguments)
-        return function(*arguments)
-
-    def _deviation(self, X):
-        """Standard deviation of new observations, (n_rows, n_targets)."""
-        noise = self._fitted.noise_variance
-        if not np.all(np.isfinite(noise)):
-            raise ValueError(
-                f"return_std needs residual degrees of freedom, but the model has {self.rank_} "
-                "terms of full weight for as many samples. Lower degree, set alpha > 0 or add rows."
-            )
-        return np.sqrt(np.multiply.outer(1.0 + self._evaluate(variance_factors, X), noise))
 
     def __getstate__(self):
         state = super().__getstate__().copy()
@@ -604,11 +354,3 @@ class PolynomialRegressor(
         # With dispatch off, arrays of other libraries are copied to numpy as everywhere else.
         tags.array_api_support = get_config()["array_api_dispatch"]
         return tags
-
-
-def _chunk_moments(estimator, X, y, sample_weight):
-    """Moments of one partition, on the worker that holds it; None for no rows that count."""
-    if len(X) == 0 or (sample_weight is not None and not np.any(sample_weight)):
-        return None
-    rows = check_chunk(X, y, sample_weight)
-    return moments_of(rows, *estimator._streaming_setup(rows.X))

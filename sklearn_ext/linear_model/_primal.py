@@ -16,18 +16,17 @@ from sklearn_ext.linear_model._index_sets import entry_degrees
 from sklearn_ext.linear_model._least_squares import (
     factor_from_gram,
     factor_from_triangle,
-    leave_one_out_errors,
-    spectral_smoother,
     triangle_from_gram,
-    triangular_smoother,
 )
 from sklearn_ext.linear_model._model_choice import best_by_leave_one_out
-from sklearn_ext.linear_model._polynomial_basis import (
-    empirical_recurrence,
-    mapped_columns,
-    through_origin,
-)
+from sklearn_ext.linear_model._polynomial_basis import mapped_columns
+from sklearn_ext.linear_model._recurrences import empirical_recurrence, through_origin
 from sklearn_ext.linear_model._refinement import refine
+from sklearn_ext.linear_model._smoothers import (
+    leave_one_out_errors,
+    spectral_smoother,
+    triangular_smoother,
+)
 from sklearn_ext.linear_model._streaming import moments_of
 
 # Cholesky on the Gram matrix loses twice the digits that the condition number costs: down to
@@ -123,15 +122,13 @@ def solve_moments(moments, degrees, alphas, rows=None, want_loo=False, basis=Non
     if factor is None or (len(alphas) == 1 and _loses_digits(factor, moments)):
         return None
     widths = _widths(basis, moments.terms, degrees)
-    place, alpha, loo = 0, float(alphas[0]), None
+    place, index, loo = 0, 0, None
     if want_loo or len(degrees) > 1 or len(alphas) > 1:
         smoothers = [_smoother(factor.leading(width), alphas) for width in widths]
-        blocks = rows.blocks(basis, moments.terms.first)
-        shares = rows.left_out_shares(basis)
+        blocks, shares = rows.blocks(basis, moments.terms.first), rows.left_out_shares(basis)
         errors = leave_one_out_errors(blocks, shares, smoothers, rows.n_outputs)
-        place, index, loo = best_by_leave_one_out(errors, rows, moments.terms.fit_intercept)
-        alpha = float(alphas[index])
-    chosen = factor.leading(widths[place]).penalised(alpha)
+        place, index, loo = best_by_leave_one_out(errors, rows)
+    chosen = factor.leading(widths[place]).penalised(float(alphas[index]))
     if _loses_digits(chosen, moments):
         return None
     n_kept = widths[place] + moments.terms.first
@@ -174,10 +171,6 @@ def _solve(factor, basis, moments, rows):
     terms = moments.terms
     smoother = _smoother(factor, [factor.alpha])
     coefficients, root = smoother.coefficients(), smoother.root()
-    rank = smoother.rank - factor.n_free
-    dependent = None
-    if rank < len(factor.triangle) - factor.n_free:
-        dependent = basis.powers[terms.first :][factor.dependent_columns(smoother.rank)]
     spent = factor.effective_dof(root)
     dof = moments.weight_sum - spent
     residual_sum = _residual_sum(factor, coefficients, basis, moments, rows)
@@ -187,16 +180,23 @@ def _solve(factor, basis, moments, rows):
         solver=moments.solver,
         degree=moments.degree,
         alpha=factor.alpha,
-        rank=rank,
+        rank=smoother.rank - factor.n_free,
         noise_variance=noise_variance(residual_sum, dof),
         dof=dof,
         spent=spent - factor.n_free,
         coefficients=coefficients,
         root=root,
-        dependent=dependent,
+        dependent=_dependent_terms(factor, smoother.rank, basis.powers[terms.first :]),
         moments=moments,
     )
     return with_constant(fitted, terms.first)
+
+
+def _dependent_terms(factor, rank, powers):
+    """Multi-indices of the columns that depend on others; None for full rank."""
+    if rank == len(factor.triangle):
+        return None
+    return powers[factor.dependent_columns(rank)]
 
 
 def _residual_sum(factor, coefficients, basis, moments, rows):

@@ -8,6 +8,7 @@ from sklearn.utils import Bunch
 
 from sklearn_ext._validation import _check_feature_names_in, check_is_fitted
 from sklearn_ext.exceptions import ExtrapolationWarning, RankWarning
+from sklearn_ext.linear_model._basis_change import change_of_basis
 from sklearn_ext.linear_model._monomials import (
     formula_expression,
     formula_text,
@@ -15,7 +16,7 @@ from sklearn_ext.linear_model._monomials import (
     term_names,
     warn_of_cancellation,
 )
-from sklearn_ext.linear_model._polynomial_basis import change_of_basis, make_basis
+from sklearn_ext.linear_model._polynomial_basis import make_basis
 from sklearn_ext.linear_model._rows import column_ranges
 from sklearn_ext.linear_model._rows import terms as evaluate_terms
 

@@ -22,7 +22,7 @@ from scipy.sparse import issparse
 
 from sklearn_ext.exceptions import PrecisionWarning
 from sklearn_ext.linear_model import _double_double as dd
-from sklearn_ext.linear_model._polynomial_basis import evaluate_extended
+from sklearn_ext.linear_model._extended_basis import evaluate_extended
 
 _MAX_STEPS = 60
 # Steps that may pass without halving the smallest one so far.

@@ -15,11 +15,7 @@ from sklearn_ext.linear_model._least_squares import (
     fold,
 )
 from sklearn_ext.linear_model._moment_gram import moment_gram, pays
-from sklearn_ext.linear_model._polynomial_basis import (
-    evaluate,
-    mapped_columns,
-    univariate_values,
-)
+from sklearn_ext.linear_model._polynomial_basis import evaluate, mapped_columns, univariate_values
 
 _RANGE_ROWS = 4096
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import block_diag
 
+from sklearn_ext.linear_model._basis_change import change_of_basis
 from sklearn_ext.linear_model._least_squares import (
     add_to_triangle,
     merge_grams,
     merge_triangles,
     symmetric,
 )
-from sklearn_ext.linear_model._polynomial_basis import change_of_basis
 
 
 @dataclass(frozen=True)

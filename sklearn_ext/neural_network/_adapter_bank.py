@@ -172,16 +172,14 @@ class AdapterBank:
         module = adaptation.module(adaptation.merged(first._frozen_base()))
         start = dict(module.named_parameters())
         with torch.no_grad():
-            changed = {
-                name: adaptation.module(model.estimator_).weights()
+            changed = [
+                (weights[name], adaptation.module(model.estimator_).weights())
                 for name, model in models.items()
-            }
+            ]
             for name, parameter in adaptation.module(merged).named_parameters():
                 kept = start[name].to(parameter)
-                parameter.copy_(
-                    kept
-                    + sum(weights[key] * (of[name].to(kept) - kept) for key, of in changed.items())
-                )
+                parts = (weight * (of[name].to(kept) - kept) for weight, of in changed)
+                parameter.copy_(kept + sum(parts))
             for name, buffer in adaptation.module(merged).named_buffers():
                 buffer.copy_(module.get_buffer(name))
         return merged

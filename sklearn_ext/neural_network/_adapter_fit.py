@@ -88,6 +88,11 @@ class AdapterFit:
 
             return SkorchAdaptation()
         is_class = isinstance(inner, type)
+        if hasattr(inner, "steps"):
+            raise TypeError(
+                "estimator is a Pipeline. Put the adapter in the place of its last step instead: "
+                "make_pipeline(..., LoRAAdapter(net))."
+            )
         raise TypeError(
             "estimator must be a net, such as FFNNRegressor(), RNNClassifier() or a "
             "skorch.NeuralNet, or a FrozenEstimator of one, got "

@@ -12,6 +12,7 @@ from sklearn_ext._dask import is_dask
 from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._optional import import_optional
 from sklearn_ext._validation import _check_sample_weight, all_or_nothing, check_is_fitted
+from sklearn_ext.neural_network._net_state import NetState
 from sklearn_ext.neural_network._partitions import PartitionedFit
 from sklearn_ext.neural_network._plan import TrainingPlan
 
@@ -21,6 +22,7 @@ __all__ = ["BaseNet", "checked_weights", "drop_weightless"]
 class BaseNet(
     TrainingPlan,
     PartitionedFit,
+    NetState,
     DocumentationLinkMixin,
     CallbackSupportMixin,
     BaseEstimator,
@@ -137,9 +139,11 @@ class BaseNet(
             if run.valid is not None or run.interrupted:
                 run.best.restore()
                 self._weigh_members(run)
+            if not partial:  # the moments, twice the size of the weights, serve partial_fit only
+                self.net_.optimizer_.forget()
             exact = torch.float64 if rows.dtype == np.float64 else torch.float32
             set_dtype(module, self.net_.optimizer_, exact)
-        self._read_history(run, epochs, partial)
+        self._read_history(run, partial)
 
     def _weigh_members(self, run):
         """Hook: give members shares in the mean, once their weights are final."""
@@ -183,19 +187,13 @@ class BaseNet(
 
         return hook
 
-    def _snapshot(self):
-        """Attributes of an estimator that stopped now."""
-        from sklearn_ext._torch.parameters import module_arrays
-
-        return {"_frozen_net": module_arrays(self.net_.module_)}
-
     def _print_epoch(self, n_epochs, epochs):
         last = self.net_.history[-1]
         shown = {name: last[name] for name in ("train_loss", "valid_loss") if name in last}
         text = ", ".join(f"{name} {value:.6f}" for name, value in shown.items())
         print(f"Epoch {n_epochs} of {epochs}: {text}")
 
-    def _read_history(self, run, epochs, partial):
+    def _read_history(self, run, partial):
         """Set the public attributes that tell of the training."""
         history = self.net_.history
         self.loss_curve_ = [float(row["train_loss"]) for row in history]
@@ -257,11 +255,6 @@ class BaseNet(
 
         return torch.from_numpy(np.array(rows)).to(device)
 
-    def _live_net(self):
-        """The net, or the copy that a callback looks at."""
-        frozen = self.__dict__.get("_frozen_net")
-        return self.net_ if frozen is None else self._rebuilt_net(frozen)
-
     def _add_to_graph(self, graph):
         """Add the nodes for :meth:`to_onnx`."""
         from sklearn_ext._torch.parameters import module_arrays
@@ -271,53 +264,6 @@ class BaseNet(
         raw = self._add_raw_outputs(graph, module, arrays)
         equal = np.full(module.n_members, 1.0 / module.n_members)
         return self._add_outputs(graph, raw, arrays.get("shares", equal))
-
-    # State without torch objects
-
-    def _rebuilt_net(self, arrays):
-        """Make the net of stored arrays, on the device that the parameters ask for."""
-        import torch
-
-        from sklearn_ext._torch.device import resolve_device
-        from sklearn_ext._torch.parameters import load_arrays
-        from sklearn_ext._torch.random import make_generator
-        from sklearn_ext.neural_network._net import wrapped_module
-
-        device = resolve_device(self.device) if self.device == "auto" else torch.device("cpu")
-        module = self._adapted_module(self._build_module(make_generator(0)), make_generator(0))
-        load_arrays(module, arrays)
-        return wrapped_module(module.train(False), self._build_loss(), device)
-
-    def _adapted_module(self, module, generator):
-        """Put the low-rank changes of an adapted net around a plain one."""
-        if self._adaptation is None:
-            return module
-        from sklearn_ext._torch.lora import LoRAModule
-        from sklearn_ext._torch.low_rank import LoRASettings
-
-        return LoRAModule(module, LoRASettings(**self._adaptation), generator)
-
-    def _plain_module(self):
-        """Give the net without anything around it, its weights changed where it is adapted."""
-        module = self.net_.module_
-        return module if self._adaptation is None else module.merged_copy().train(False)
-
-    def __getstate__(self):
-        state = super().__getstate__().copy()
-        if "net_" in state:
-            from sklearn_ext._torch.parameters import module_arrays
-
-            state["_net_arrays_"] = module_arrays(self.net_.module_)
-            del state["net_"]
-        return state
-
-    def __setstate__(self, state):
-        state = dict(state)
-        arrays = state.pop("_net_arrays_", None)
-        super().__setstate__(state)
-        if arrays is not None:
-            self.net_ = self._rebuilt_net(arrays)
-            self._goes_on = False
 
     def summary(self):
         """Describe the net: layers, shapes, parameters and memory.

@@ -133,6 +133,16 @@ class ClassificationTargets(ClassifierMixin):
         odds = found[..., 1] - found[..., 0]
         return odds[:, 0] if self._kind == "binary" else odds
 
+    def _announce_classes(self, classes):
+        """Keep all classes that will ever come, which the first `partial_fit` has to know."""
+        if classes is None and not hasattr(self, "classes_"):
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        self._known_classes = None if classes is None else np.unique(classes)
+
+    def _forget_announced_classes(self):
+        """Let `fit` take the classes of y, whatever an earlier `partial_fit` was told."""
+        vars(self).pop("_known_classes", None)
+
     def _read_target(self, y, *, reset):
         y = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=self)
         check_classification_targets(y)

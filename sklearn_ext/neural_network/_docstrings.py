@@ -1,33 +1,44 @@
-"""Sections that the docstrings of several estimators share."""
+"""Docstrings of estimators, put together from entries that are written once."""
+
+import inspect
+import re
+from string import Template
 
 __all__ = ["documented"]
 
 
-def documented(parameters, attributes, notes):
-    """Make a decorator of estimator classes that fills in the shared sections.
+def documented(parameters, *, attributes, notes, **words):
+    """Make a decorator of a class that fills in the sections of its docstring.
 
     Parameters
     ----------
     parameters : str
-        Takes the place of ``<parameters>``; ``{own}`` in it is where the class's own ones go.
+        Entries of parameters, in any order; of several of one name the last counts. Those of
+        ``__init__``, in its order, take the place of ``<parameters>``.
     attributes, notes : str
         Take the places of ``<attributes>`` and ``<notes>``.
+    **words : str
+        Take the places of ``$word`` in all of these.
 
     Returns
     -------
     decorator : callable
-        Called with ``own``, the text of the class's own parameters.
+        Takes the class.
     """
 
-    def with_own(own):
-        def fill(cls):
-            cls.__doc__ = (
-                cls.__doc__.replace("    <parameters>\n", parameters.format(own=own))
-                .replace("    <attributes>\n", attributes)
-                .replace("    <notes>\n", notes)
-            )
-            return cls
+    def fill(cls):
+        entries = _by_name(parameters)
+        _, *names = inspect.signature(cls.__init__).parameters  # without self
+        listed = "".join(entries[name] for name in names)
+        for section, text in (("parameters", listed), ("attributes", attributes), ("notes", notes)):
+            filled = Template(text).substitute(words)
+            cls.__doc__ = cls.__doc__.replace(f"    <{section}>\n", filled)
+        return cls
 
-        return fill
+    return fill
 
-    return with_own
+
+def _by_name(text):
+    """Entries of a section by their name: each begins with four blanks, its name and a colon."""
+    parts = re.split(r"^(?=    \w+ : )", text, flags=re.MULTILINE)
+    return {part.split()[0]: part for part in parts if part}

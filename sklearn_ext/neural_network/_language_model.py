@@ -7,6 +7,7 @@ from sklearn.utils import check_consistent_length
 from sklearn_ext._dask import in_memory, over_partitions
 from sklearn_ext._validation import (
     _fit_context,
+    assign_parameters,
     check_is_fitted,
     with_callbacks,
 )
@@ -23,14 +24,13 @@ LOGITS_AT_ONCE = 2**25  # in predictions
 
 
 @documented_text_net(
-    own="""\
-model : str, os.PathLike or None, default=None
+    """\
+    model : str, os.PathLike or None, default=None
         None builds a small GPT: pre-norm blocks with GELU [2]_ and a head tied to the embeddings.
         Otherwise the folder of a pre-trained transformers model, a file in GGUF, or a name on the
         Hugging Face hub, which needs a network: `fit` starts from its weights, and its tokenizer
         and sizes take the place of those below.
-    """,
-    attributes="",
+""",
     references="""\
     .. [2] A. Radford et al., "Language models are unsupervised multitask learners", 2019;
        section 2.3.
@@ -39,10 +39,10 @@ model : str, os.PathLike or None, default=None
     epochs="""10, or 3 for a pre-trained model. Few texts need far more with a
         net of our own.""",
     dropout="0.0",
-    unit=", in nats a token",
+    units=", in nats a token",
     score=": the mean log-likelihood a token",
-    rows="windows",
-    notes="""Targets are texts in
+    seen="windows",
+    reading="""Targets are texts in
     the same way.
 
     What is maximised is the sum over texts and their tokens of log P(y_t | x, y_1 ... y_{t-1}), the
@@ -136,9 +136,7 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
         compile=False,
         callbacks=None,
     ):
-        values = locals()
-        for name in self._get_param_names():
-            setattr(self, name, values[name])
+        assign_parameters(self, locals())
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)

@@ -27,15 +27,7 @@ class PartitionedFit:
 
     def _fit_partitions(self, context, collections, validation_set, partial):
         """Fit X, y and weights that are dask collections."""
-        if validation_set is not None:
-            raise ValueError(
-                "validation_set cannot be watched while partitions of dask collections stream by: "
-                "leave it out, or give arrays."
-            )
-        if self.solver == "lbfgs":
-            raise ValueError(
-                "solver='lbfgs' needs all rows at once, but X is a dask collection: take 'adam'."
-            )
+        self._refuse_what_sees_all_rows(validation_set)
         dask = import_optional("dask", extra="dask", purpose="Fitting dask collections")
         parts = aligned_partitions(*collections)
         with all_or_nothing(self):
@@ -49,6 +41,18 @@ class PartitionedFit:
             passes = 1 if partial else self._passes()
             for part in parts * passes:
                 self._step_through(context, dask.compute(*part))
+
+    def _refuse_what_sees_all_rows(self, validation_set):
+        """Raise an error for what needs more than one partition at a time."""
+        if validation_set is not None:
+            raise ValueError(
+                "validation_set cannot be watched while partitions of dask collections stream by: "
+                "leave it out, or give arrays."
+            )
+        if self.solver == "lbfgs":
+            raise ValueError(
+                "solver='lbfgs' needs all rows at once, but X is a dask collection: take 'adam'."
+            )
 
     def _passes(self):
         return AUTO_PASSES if self.max_iter == "auto" else self.max_iter

@@ -4,7 +4,7 @@ from math import ceil
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import clone
 
 from sklearn_ext._dask import over_partitions
 from sklearn_ext._onnx.export import OnnxExportMixin
@@ -14,6 +14,8 @@ from sklearn_ext._onnx.sequences import add_steps
 from sklearn_ext._sequences import validate_sequences
 from sklearn_ext._validation import Interval, StrOptions, check_is_fitted
 from sklearn_ext.neural_network._base import BaseNet
+from sklearn_ext.neural_network._padded_parts import padded_parts
+from sklearn_ext.neural_network._pooled_states import PooledStates
 
 __all__ = ["BaseRecurrent"]
 
@@ -22,7 +24,7 @@ STEPS_IN_STEM = 2**13  # of the sequences of a batch
 STEPS_AT_ONCE = 2**16  # padded steps that are predicted in one go
 
 
-class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OnnxExportMixin, BaseNet):
+class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
     """What both recurrent estimators do with sequences."""
 
     _parameter_constraints = {
@@ -114,16 +116,7 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OnnxExpor
         return max(1, STEPS_AT_ONCE // int(sequences.lengths.max()))
 
     def _prediction_parts(self, sequences):
-        """Row numbers of sequences of about the same length, in parts of bounded padded size."""
-        order = np.argsort(sequences.lengths, kind="stable")
-        parts, start = [], 0
-        while start < len(order):
-            # No longer part can be within the bound: its last sequence is its longest.
-            sizes = np.arange(1, len(order) - start + 1) * sequences.lengths[order[start:]]
-            size = max(1, int(np.searchsorted(sizes, STEPS_AT_ONCE, side="right")))
-            parts.append(order[start : start + size])
-            start += size
-        return parts
+        return padded_parts(sequences.lengths, STEPS_AT_ONCE)
 
     def _batch_size(self, n_rows):
         if self.batch_size != "auto":
@@ -160,20 +153,8 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OnnxExpor
         pooled : ndarray of shape (n_samples, n_members * n_pooled)
             What the last linear layer of each member sees.
         """
-        import torch
-
-        from sklearn_ext._torch.threads import one_thread
-
         check_is_fitted(self)
-        sequences = self._read_rows(X, reset=False)
-        module = self._live_net().module_
-        device = next(module.parameters()).device
-        found = np.empty((len(sequences), self._n_features_out), dtype=sequences.dtype)
-        with torch.no_grad(), one_thread():
-            for part in self._prediction_parts(sequences):
-                inputs = self._prediction_inputs(sequences[part], device)
-                found[part] = module.pooled(inputs).cpu().numpy()
-        return found
+        return self._pooled_states(self._read_rows(X, reset=False))
 
     @property
     def _n_features_out(self):
@@ -223,11 +204,7 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OnnxExpor
                 )
                 for net in module.nets
             ]
-        squares = {
-            name: np.mean([norms[name].cpu().numpy() ** 2 for norms in of_members], axis=0)
-            for name in of_members[0]
-        }
-        return {name: np.sqrt(values) for name, values in squares.items()}
+        return {name: _root_mean_square(of_members, name) for name in of_members[0]}
 
     def _untrained(self, X, y):
         """Copy of the estimator and the module as `fit` would begin with it."""
@@ -243,8 +220,12 @@ class BaseRecurrent(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OnnxExpor
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _root_mean_square(of_members, name):
+    """Root of the mean over members of the squares of what each has by a name."""
+    return np.sqrt(np.mean([found[name].cpu().numpy() ** 2 for found in of_members], axis=0))
 
 
 def _merged(sequences, y, weights):

@@ -254,7 +254,8 @@ def _name_the_column(error, X, categorical):
 
 
 def _is_missing(value):
-    return value is None or value != value or str(value) == "<NA>"
+    # pandas.NA cannot be compared; the text "<NA>" is a category, as it is for pandas.isna.
+    return value is None or type(value).__name__ == "NAType" or value != value
 
 
 def _known(values):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from sklearn_ext._validation import Interval, StrOptions
 from sklearn_ext.neural_network._base import BaseNet
+from sklearn_ext.neural_network._padded_parts import padded_parts
 from sklearn_ext.neural_network._texts import read_texts
 from sklearn_ext.neural_network._tokenizer import (
     ByteTokenizer,
@@ -21,6 +23,20 @@ __all__ = ["BaseText"]
 # Up to so many texts a fit takes full batches: then a weight of 2 is exactly a text given twice.
 FULL_BATCH_TEXTS = 64
 TOKENS_AT_ONCE = 2**13  # padded tokens that are predicted in one go
+
+
+@contextmanager
+def _naming(model):
+    """Say which model cannot be read, and what can be, where reading fails inside."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise ValueError(
+            f"model={str(model)!r} cannot be read: {reason}. Pass a local folder with config.json, "
+            "tokenizer and weights, a .gguf file, or a name on the Hugging Face hub, which needs a "
+            "network."
+        ) from error
 
 
 class BaseText(BaseNet):
@@ -80,7 +96,8 @@ class BaseText(BaseNet):
         """Set tokenizer and architecture of a pre-trained model."""
         from sklearn_ext._torch.pretrained import read_config, read_tokenizer
 
-        config, found = read_config(self.model), read_tokenizer(self.model)
+        with _naming(self.model):
+            config, found = read_config(self.model), read_tokenizer(self.model)
         most = min(found.pop("most"), json.loads(config).get("max_position_embeddings", np.inf))
         if self.max_length > most:
             raise ValueError(
@@ -97,7 +114,8 @@ class BaseText(BaseNet):
         if self.model is not None:
             from sklearn_ext._torch.pretrained import copy_weights
 
-            copy_weights(self._body(), self.model)
+            with _naming(self.model):
+                copy_weights(self._body(), self.model)
 
     def _own_architecture(self):
         """Sizes of a net of our own."""
@@ -163,7 +181,7 @@ class BaseText(BaseNet):
         return max(1, self._tokens_at_once() // int(rows.lengths.max()))
 
     def _prediction_parts(self, rows):
-        return rows.parts(self._tokens_at_once())
+        return padded_parts(rows.lengths, self._tokens_at_once())
 
     def _batch_size(self, n_rows):
         if self.batch_size != "auto":

@@ -64,18 +64,6 @@ class TokenRows:
         """Add up what belongs to the rows of each text."""
         return np.bincount(self.owners, weights=values, minlength=n_texts)
 
-    def parts(self, most):
-        """Row numbers of rows of about the same length, in parts of at most so many tokens."""
-        order = np.argsort(self.lengths, kind="stable")
-        parts, start = [], 0
-        while start < len(order):
-            # No longer part can be within the bound: its last row is its longest.
-            sizes = np.arange(1, len(order) - start + 1) * self.lengths[order[start:]]
-            size = max(1, int(np.searchsorted(sizes, most, side="right")))
-            parts.append(order[start : start + size])
-            start += size
-        return parts
-
     def as_ragged(self):
         """Make tensors, padded with -1 where a batch needs it."""
         import torch

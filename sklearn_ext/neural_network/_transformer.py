@@ -1,11 +1,18 @@
 """Transformers that put labels on texts."""
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from sklearn_ext._dask import over_partitions
-from sklearn_ext._validation import StrOptions, _fit_context, check_is_fitted, with_callbacks
+from sklearn_ext._validation import (
+    StrOptions,
+    _fit_context,
+    assign_parameters,
+    check_is_fitted,
+    with_callbacks,
+)
 from sklearn_ext.neural_network._classification_targets import ClassificationTargets
+from sklearn_ext.neural_network._net_docstrings import CLASSES, CLASSIFICATION_PARAMETERS
+from sklearn_ext.neural_network._pooled_states import PooledStates
 from sklearn_ext.neural_network._text_docstrings import documented_text_net
 from sklearn_ext.neural_network._textual import BaseText
 from sklearn_ext.neural_network._token_rows import TokenRows
@@ -14,39 +21,36 @@ __all__ = ["TransformerClassifier"]
 
 
 @documented_text_net(
-    own="""\
-model : str, os.PathLike or None, default=None
+    """\
+    model : str, os.PathLike or None, default=None
         None builds a small encoder: pre-norm blocks with GELU. Otherwise the folder of a
         pre-trained transformers encoder, or a name on the Hugging Face hub, which needs a network:
         `fit` starts from its weights, and its tokenizer and sizes take the place of those below.
-    class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, multiplied by `sample_weight`. "balanced" makes all classes weigh
-        the same.
-    label_smoothing : float, default=0.0
-        Probability, in [0, 1), taken from each label and spread over all classes.
     pooling : {"mean", "first"}, default="mean"
         What the states of all tokens become: their mean, or the state of the first token.
-    """,
-    attributes="""\
-    classes_ : ndarray of shape (n_classes,)
-        Class labels; for multilabel y the positions of the labels.
+"""
+    + CLASSIFICATION_PARAMETERS,
+    CLASSES
+    + """\
     n_outputs_ : int
         Number of outputs.
 """,
-    references="",
     rate="0.3",
     epochs="12, or 3 for a pre-trained model.",
     dropout="0.1",
-    unit="",
+    units="",
     score=": the accuracy",
-    rows="texts",
-    notes="""Of longer
+    seen="texts",
+    smoothing="0.0",
+    reading="""Of longer
     texts only the first `max_length` tokens are read. What is predicted for a text does not depend
-    on the others.""",
+    on the others.
+
+    When not to use it: with few texts and no pre-trained `model`. On 1,500 text messages a net from
+    scratch reached an accuracy of 0.981 in 36 s, TF-IDF of characters and
+    :class:`~sklearn.linear_model.LogisticRegression` 0.989 in 0.5 s.""",
 )
-class TransformerClassifier(
-    ClassificationTargets, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseText
-):
+class TransformerClassifier(ClassificationTargets, PooledStates, BaseText):
     """Transformer for classification of texts, trained as a whole.
 
     It is an encoder of our own, or a pre-trained one of the package transformers, whose states are
@@ -131,9 +135,7 @@ class TransformerClassifier(
         compile=False,
         callbacks=None,
     ):
-        values = locals()
-        for name in self._get_param_names():
-            setattr(self, name, values[name])
+        assign_parameters(self, locals())
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -157,7 +159,7 @@ class TransformerClassifier(
         self : TransformerClassifier
             The fitted estimator.
         """
-        vars(self).pop("_known_classes", None)  # those of an earlier partial_fit
+        self._forget_announced_classes()
         return self._fit_rows(X, y, sample_weight, validation_set)
 
     @with_callbacks
@@ -183,9 +185,7 @@ class TransformerClassifier(
         self : TransformerClassifier
             The fitted estimator.
         """
-        if classes is None and not hasattr(self, "classes_"):
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        self._known_classes = None if classes is None else np.unique(classes)
+        self._announce_classes(classes)
         return self._fit_rows(X, y, sample_weight, None, partial=True)
 
     # Tokens
@@ -250,26 +250,9 @@ class TransformerClassifier(
         pooled : ndarray of shape (n_samples, hidden_size)
             What the last linear layer sees.
         """
-        import torch
-
-        from sklearn_ext._torch.threads import one_thread
-
         check_is_fitted(self)
-        rows = self._tokens(self._read_rows(X, reset=False))
-        module = self._live_net().module_
-        device = next(module.parameters()).device
-        found = np.empty((len(rows), self._n_features_out), dtype=rows.dtype)
-        with torch.no_grad(), one_thread():
-            for part in self._prediction_parts(rows):
-                inputs = self._prediction_inputs(rows[part], device)
-                found[part] = module.pooled(inputs).cpu().numpy()
-        return found
+        return self._pooled_states(self._tokens(self._read_rows(X, reset=False)))
 
     @property
     def _n_features_out(self):
         return self.net_.module_.encoder.width
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

@@ -4,11 +4,11 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 
 from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._sequence_values import AXIS_ORDERS, oriented
-from sklearn_ext._sequences import read_sequences, validate_sequences
+from sklearn_ext._sequences import read_sequences
 from sklearn_ext._validation import (
     Interval,
     StrOptions,
@@ -16,11 +16,12 @@ from sklearn_ext._validation import (
     all_or_nothing,
     check_is_fitted,
 )
+from sklearn_ext.preprocessing._sequence_input import SequenceTransformerMixin
 
 __all__ = ["SequencePadder"]
 
 
-class SequencePadder(DocumentationLinkMixin, TransformerMixin, BaseEstimator):
+class SequencePadder(DocumentationLinkMixin, SequenceTransformerMixin, BaseEstimator):
     """Fill sequences of unequal length up to one tensor.
 
     With the default padding, NaN, the tensor says itself where each sequence ends: the
@@ -184,11 +185,6 @@ class SequencePadder(DocumentationLinkMixin, TransformerMixin, BaseEstimator):
         """
         return self._read(X).lengths
 
-    def _read(self, X, reset=False):
-        if not reset:
-            check_is_fitted(self)
-        return validate_sequences(self, X, reset=reset, axis_order=self.axis_order)
-
     @property
     def _fill(self):
         return np.nan if self.padding_value is None else self.padding_value
@@ -197,12 +193,6 @@ class SequencePadder(DocumentationLinkMixin, TransformerMixin, BaseEstimator):
         if self.n_timesteps is None:
             return int(sequences.lengths.max())
         return self.longest_ if self.n_timesteps == "fit" else self.n_timesteps
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
 
 def truncated(sequences, length, end):

@@ -3,18 +3,17 @@
 from dataclasses import replace
 
 import numpy as np
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._sequence_values import AXIS_ORDERS
-from sklearn_ext._sequences import validate_sequences
 from sklearn_ext._validation import (
     StrOptions,
     _fit_context,
     all_or_nothing,
-    check_is_fitted,
 )
+from sklearn_ext.preprocessing._sequence_input import SequenceTransformerMixin
 
 __all__ = ["SequenceScaler"]
 
@@ -28,7 +27,9 @@ def _is_per_channel(scaler):
     return scaler.per == "channel"
 
 
-class SequenceScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class SequenceScaler(
+    DocumentationLinkMixin, OneToOneFeatureMixin, SequenceTransformerMixin, BaseEstimator
+):
     """Shift and scale sequences to zero mean and unit variance.
 
     Parameters
@@ -180,17 +181,6 @@ class SequenceScaler(DocumentationLinkMixin, OneToOneFeatureMixin, TransformerMi
             Names. Tensors and ragged input have none, and then this method is absent.
         """
         return super().get_feature_names_out(input_features)
-
-    def _read(self, X, reset=False):
-        if not reset:
-            check_is_fitted(self)
-        return validate_sequences(self, X, reset=reset, axis_order=self.axis_order)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
 
 def moments(values, lengths):

@@ -5,18 +5,18 @@ from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 
 from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._sequence_values import AXIS_ORDERS, oriented
-from sklearn_ext._sequences import read_sequences, validate_sequences
+from sklearn_ext._sequences import read_sequences
 from sklearn_ext._validation import (
     Interval,
     StrOptions,
     _fit_context,
     all_or_nothing,
-    check_is_fitted,
 )
+from sklearn_ext.preprocessing._sequence_input import SequenceTransformerMixin
 
 __all__ = ["SlidingWindow", "WindowSamples"]
 
@@ -49,7 +49,7 @@ class WindowSamples(NamedTuple):
     ends: np.ndarray
 
 
-class SlidingWindow(DocumentationLinkMixin, TransformerMixin, BaseEstimator):
+class SlidingWindow(DocumentationLinkMixin, SequenceTransformerMixin, BaseEstimator):
     """Cut long series into windows.
 
     There are two uses. :meth:`transform` keeps the number of samples, so that it can stand in a
@@ -158,7 +158,7 @@ class SlidingWindow(DocumentationLinkMixin, TransformerMixin, BaseEstimator):
             This estimator.
         """
         with all_or_nothing(self):
-            self._read(X, reset=True)
+            self._read(X, reset=True, min_timesteps=self.window)
         return self
 
     def transform(self, X):
@@ -175,7 +175,7 @@ class SlidingWindow(DocumentationLinkMixin, TransformerMixin, BaseEstimator):
             Windows; of each, all channels of its first step come first. Ragged series become a
             list of arrays of shape (n_windows_i, window * n_channels).
         """
-        sequences = self._read(X)
+        sequences = self._read(X, min_timesteps=self.window)
         groups, offsets = placements(sequences.lengths, self.window, self.stride)
         windows = self._gather(sequences, groups, offsets)
         return replace(
@@ -250,12 +250,6 @@ class SlidingWindow(DocumentationLinkMixin, TransformerMixin, BaseEstimator):
         last = np.stack([steps[-self.window :] for steps in sequences.as_list()])
         return oriented(last, self.axis_order)
 
-    def _read(self, X, reset=False):
-        if not reset:
-            check_is_fitted(self)
-        order = self.axis_order
-        return validate_sequences(self, X, reset=reset, axis_order=order, min_timesteps=self.window)
-
     def _gather(self, sequences, groups, offsets):
         """Copy out windows, (n_windows, window, n_channels)."""
         rows = sequences.starts[groups] + offsets
@@ -283,12 +277,6 @@ class SlidingWindow(DocumentationLinkMixin, TransformerMixin, BaseEstimator):
                 f"{self.target_channels!r}."
             )
         return chosen
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
 
 def placements(lengths, window, stride, reach=0):

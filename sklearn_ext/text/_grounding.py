@@ -2,7 +2,9 @@
 
 import re
 
-__all__ = ["ungrounded_words"]
+from sklearn_ext.text._run_log import UngroundedSummary
+
+__all__ = ["ungrounded", "ungrounded_words"]
 
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 WORD = re.compile(r"[^\W\d_][\w'’-]*")
@@ -47,6 +49,28 @@ def ungrounded_words(summary, source):
         if _is_name(match, summary) and _stem(match[0]) not in known_words
     ]
     return list(dict.fromkeys(word for _, word in sorted(found)))
+
+
+def ungrounded(rows, texts, summaries):
+    """List the summaries that say what their texts do not.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_texts,)
+        Row of each text.
+    texts, summaries : list of str
+        What was summarised, and the summaries.
+
+    Returns
+    -------
+    found : list of UngroundedSummary
+        In the order of the texts.
+    """
+    found = [
+        UngroundedSummary(int(row), tuple(ungrounded_words(summary, text)))
+        for row, text, summary in zip(rows, texts, summaries, strict=True)
+    ]
+    return [summary for summary in found if summary.words]
 
 
 def _plain_number(text):

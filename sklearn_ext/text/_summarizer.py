@@ -1,6 +1,5 @@
 """Summaries as a transformer: offline by default, through every API when asked."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,15 +13,17 @@ from sklearn_ext._validation import (
     StrOptions,
     _fit_context,
     all_or_nothing,
+    assign_parameters,
     check_is_fitted,
 )
-from sklearn_ext.exceptions import SummaryWarning
 from sklearn_ext.text._containers import SameShapeOutputMixin
 from sklearn_ext.text._engine import Engine
-from sklearn_ext.text._grounding import ungrounded_words
+from sklearn_ext.text._failures import answer_for_failures, failures_of
+from sklearn_ext.text._grounding import ungrounded
+from sklearn_ext.text._last_call import LastCallMixin
 from sklearn_ext.text._references import reference_texts
 from sklearn_ext.text._rouge import rouge
-from sklearn_ext.text._run_log import Failure, RunLog, Summaries, UngroundedSummary
+from sklearn_ext.text._run_log import RunLog, Summaries
 from sklearn_ext.text._strategies import STRATEGIES
 from sklearn_ext.text._text_table import read_table, read_texts
 from sklearn_ext.text._trained_ranker import SentenceRanker
@@ -36,6 +37,7 @@ AT_LEAST_0 = Interval(Real, 0, None, closed="left")
 
 class TextSummarizer(
     SameShapeOutputMixin,
+    LastCallMixin,
     DocumentationLinkMixin,
     OneToOneFeatureMixin,
     TransformerMixin,
@@ -250,34 +252,7 @@ class TextSummarizer(
         progress=False,
         random_state=None,
     ):
-        self.backend = backend
-        self.model = model
-        self.max_sentences = max_sentences
-        self.max_words = max_words
-        self.max_chars = max_chars
-        self.focus = focus
-        self.language = language
-        self.strategy = strategy
-        self.context_tokens = context_tokens
-        self.max_tokens = max_tokens
-        self.count_tokens = count_tokens
-        self.base_url = base_url
-        self.api_key_env = api_key_env
-        self.request_options = request_options
-        self.concurrency = concurrency
-        self.timeout = timeout
-        self.max_retries = max_retries
-        self.backoff = backoff
-        self.max_wait = max_wait
-        self.on_error = on_error
-        self.cache = cache
-        self.budget = budget
-        self.prices = prices
-        self.check_grounding = check_grounding
-        self.learn = learn
-        self.metric = metric
-        self.progress = progress
-        self.random_state = random_state
+        assign_parameters(self, locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -388,26 +363,6 @@ class TextSummarizer(
         """
         return Engine(self, None).estimate(self._read(X).texts)
 
-    @property
-    def failures_(self):
-        """Documents of the last call that failed."""
-        return self._log().failures
-
-    @property
-    def usage_(self):
-        """Requests, tokens, cached answers and cost of the last call."""
-        return self._log().usage
-
-    @property
-    def warnings_(self):
-        """Summaries of the last call that say what their texts do not."""
-        return self._log().warnings
-
-    def _log(self):
-        if "_run_log" not in vars(self):  # an AttributeError, as for any fitted attribute
-            raise AttributeError(f"This {type(self).__name__} instance is not fitted yet.")
-        return self._run_log
-
     def _train_ranker(self, table, y):
         """Train a ranking of sentences where y holds summaries of the texts."""
         summaries = reference_texts(y, self.learn)
@@ -425,57 +380,18 @@ class TextSummarizer(
         """Run, log, and deal with failures as `on_error` says."""
         engine = Engine(self, self.ranker_)
         outcomes, usage = engine.run(table.texts)
-        failures = [
-            Failure(int(row), outcome.stage, outcome.error, outcome.attempts)
-            for row, outcome in zip(table.rows, outcomes, strict=True)
-            if outcome.error is not None
-        ]
         texts = [outcome.summary for outcome in outcomes]
         if self.on_error == "extractive":
             texts = [
                 summary if outcome.error is None else engine.extracted(text)
                 for text, summary, outcome in zip(table.texts, texts, outcomes, strict=True)
             ]
-        flagged = self._ungrounded(table, texts)
+        failures = failures_of(table.rows, outcomes)
+        flagged = ungrounded(table.rows, table.texts, texts) if self.check_grounding else []
         result = Summaries(table.filled(texts), failures, usage, flagged)
         self._run_log.refill(failures, usage, flagged)
-        self._answer_for(_shaped(result, table))
+        answer_for_failures(_shaped(result, table), self.on_error)
         return result
-
-    def _ungrounded(self, table, summaries):
-        if not self.check_grounding:
-            return []
-        found = [
-            UngroundedSummary(int(row), tuple(ungrounded_words(summary, text)))
-            for row, text, summary in zip(table.rows, table.texts, summaries, strict=True)
-        ]
-        return [warning for warning in found if warning.words]
-
-    def _answer_for(self, result):
-        """Raise or warn about failures."""
-        if not result.failures:
-            return
-        first = next((f for f in result.failures if f.attempts), result.failures[0])
-        if self.on_error == "raise":
-            first.error.summaries = result
-            raise first.error
-        instead = "an empty string" if self.on_error == "warn" else "the extractive summary"
-        warnings.warn(
-            f"{len(result.failures)} of the texts got {instead} instead of a summary; see "
-            f"failures_. Row {first.row}: {first.error}",
-            SummaryWarning,
-            stacklevel=6,  # past the wrappers of transform
-        )
-
-    def __getstate__(self):
-        state = super().__getstate__().copy()
-        state.pop("_run_log", None)
-        return state
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if "ranker_" in state:
-            self._run_log = RunLog()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

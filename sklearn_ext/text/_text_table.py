@@ -188,11 +188,12 @@ def _read_sequence(estimator, X, reset):
     return TextTable(values, np.arange(len(texts)), columns, texts, is_sequence=True)
 
 
-def _read_columns(estimator, X, reset):
+def _read_cells(estimator, X, reset):
+    """Check the shape of a table; cells of any type."""
     if isinstance(X, list | tuple) and np.asarray(X).dtype.kind in "US":
         X = np.array(X, dtype=object)  # numpy would write numbers as texts
     may_be_empty = not reset and estimator._text_columns.any()
-    values = validate_data(
+    return validate_data(
         estimator,
         X,
         reset=reset,
@@ -200,6 +201,10 @@ def _read_columns(estimator, X, reset):
         ensure_all_finite=False,
         ensure_min_samples=0 if may_be_empty else 1,
     )
+
+
+def _read_columns(estimator, X, reset):
+    values = _read_cells(estimator, X, reset)
     is_text = np.zeros(values.shape, dtype=bool)
     if values.dtype.kind in TEXT_KINDS:
         values = values.astype(object)

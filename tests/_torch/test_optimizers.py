@@ -46,3 +46,20 @@ def test_steps_are_those_of_torch(ours, peer, layout):
         reference.step()
     for parameter, other in zip(own, others, strict=True):
         torch.testing.assert_close(parameter.detach(), other.detach(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("make", [AdamW, SGD])
+def test_forgetting_starts_as_a_new_one(make):
+    generator = torch.Generator().manual_seed(0)
+    gradients = torch.randn(4, 3, generator=generator).unbind()
+    moved, fresh = torch.ones(3), torch.ones(3)
+    optimizer = make([moved], lr=0.1)
+    optimizer.step([gradients[0]])
+    optimizer.forget()
+    assert optimizer.state == []
+    fresh.copy_(moved)
+    other = make([fresh], lr=0.1)
+    for gradient in gradients[1:]:
+        optimizer.step([gradient])
+        other.step([gradient])
+    assert torch.equal(moved, fresh)

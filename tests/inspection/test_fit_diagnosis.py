@@ -4,13 +4,23 @@ import numpy as np
 import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.cluster import KMeans
-from sklearn.compose import make_column_transformer
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeClassifier
-from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, cross_validate
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    cross_validate,
+)
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -18,6 +28,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sklearn_ext import PolynomialRegressor
 from sklearn_ext.inspection import diagnose_fit
+from sklearn_ext.inspection._fit_measurements import Task
 
 CHEAP = {"neighbours": KNeighborsRegressor(10)}
 CHEAP_LABELS = {"neighbours": KNeighborsClassifier(10)}
@@ -166,6 +177,192 @@ def test_skill_does_not_depend_on_the_unit_of_the_score():
     assert_allclose(by_error.validation_skill, by_r2.validation_skill, atol=0.03)
 
 
+# Weights
+
+
+def repeated(X, y, counts, splits):
+    """Rows as often as they count, in the same folds."""
+    rows = np.repeat(np.arange(len(y)), counts)
+    folds = [[np.flatnonzero(np.isin(rows, part)) for part in split] for split in splits]
+    return X[rows], y[rows], folds
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        LinearRegression(),
+        make_pipeline(StandardScaler(), Ridge()),
+        GridSearchCV(Ridge(), {"alpha": [1.0]}, cv=[(np.arange(20), np.arange(20))], scoring="r2"),
+        TransformedTargetRegressor(Ridge(), func=np.sinh, inverse_func=np.arcsinh),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_integer_weights_are_repeated_rows(estimator):
+    X, y = sine(0.3, n=80)
+    counts = np.random.default_rng(1).integers(0, 4, size=80)
+    splits = list(KFold(4, shuffle=True, random_state=0).split(X))
+    options = {"references": {"cubic": PolynomialRegressor(3)}, "random_state": 0}
+    by_weights = diagnose_fit(estimator, X, y, cv=splits, sample_weight=counts, **options)
+    X, y, splits = repeated(X, y, counts, splits)
+    by_rows = diagnose_fit(estimator, X, y, cv=splits, **options)
+    for name in ("train_scores", "validation_scores", "test_ratio", "chance_score"):
+        assert_allclose(getattr(by_weights, name), getattr(by_rows, name), rtol=1e-9)
+    for name, scores in by_rows.reference_scores.items():
+        assert_allclose(by_weights.reference_scores[name], scores, rtol=1e-9)
+
+
+@pytest.mark.parametrize("scoring", [None, "neg_log_loss"])
+def test_integer_weights_of_labels_and_models_of_residuals(scoring):
+    X, y = crossing(80)
+    counts = np.random.default_rng(1).integers(1, 3, size=80)
+    splits = list(StratifiedKFold(4).split(X, y))
+    options = {"scoring": scoring, "random_state": 0}
+    estimator = DecisionTreeClassifier(max_depth=2, random_state=0)
+    by_weights = diagnose_fit(estimator, X, y, cv=splits, sample_weight=counts, **options)
+    X, y, splits = repeated(X, y, counts, splits)
+    by_rows = diagnose_fit(estimator, X, y, cv=splits, **options)
+    assert_allclose(by_weights.train_scores, by_rows.train_scores)
+    assert_allclose(by_weights.validation_scores, by_rows.validation_scores)
+
+
+def test_polynomial_of_residuals_and_its_share_are_weighted():
+    X, y = sine(0.3, n=80)
+    counts = np.random.default_rng(1).integers(1, 4, size=80)
+    splits = list(KFold(4).split(X))
+    by_weights = diagnose_fit(
+        LinearRegression(), X, y, cv=splits, sample_weight=counts, random_state=0
+    )
+    X, y, splits = repeated(X, y, counts, splits)
+    task = Task(X, y, None, splits, get_scorer("r2"), None, X, None)
+    fitted = [LinearRegression().fit(X[train], y[train]) for train, _ in splits]
+    name = "a polynomial on its residuals"
+    # The degree is chosen by leave-one-out, which leaves out a row of weight 2 as one: the same
+    # degree wins here.
+    scores, shares = task.corrected_scores(fitted, 0)
+    assert_allclose(by_weights.reference_scores[name], scores[name][:, 0], rtol=1e-6)
+    assert_allclose(by_weights.residual_structure[name], shares[name][0], rtol=1e-6)
+
+
+def test_weights_of_one_are_no_weights():
+    X, y = sine(0.3, n=60)
+    without = diagnose_fit(Ridge(), X, y, random_state=0)
+    ones = diagnose_fit(Ridge(), X, y, sample_weight=np.ones(60), random_state=0)
+    assert str(ones) == str(without)
+    assert_array_equal(ones.validation_curve, without.validation_curve)
+    # Estimators that take no weights take those.
+    options = {"references": CHEAP, "sample_weight": [1] * 60}
+    diagnose_fit(KNeighborsRegressor(), X, y, **options)
+
+
+def test_weights_change_the_verdict_the_curve_and_the_ceiling():
+    # A line, and a sine that counts for nearly nothing until it is weighted.
+    X, y = sine(0.1)
+    y = np.where(X[:, 0] > 0, y, 0.5 * X[:, 0] + 0.1 * np.random.default_rng(2).normal(size=200))
+    light = np.where(X[:, 0] > 0, 1e-6, 1.0)
+    by_weight = diagnose_fit(LinearRegression(), X, y, sample_weight=light, random_state=0)
+    assert diagnose_fit(LinearRegression(), X, y, random_state=0).verdict == "underfit"
+    assert by_weight.verdict == "good"
+    assert by_weight.validation_curve.min() > 0.9
+    assert_allclose(by_weight.noise_ceiling, 0.95, atol=0.03)
+
+
+def test_requests_of_the_user_hold_where_routing_is_enabled():
+    X, y = sine(0.3, n=60)
+    options = {"sample_weight": np.arange(60.0), "references": CHEAP, "random_state": 0}
+    without_routing = diagnose_fit(make_pipeline(StandardScaler(), Ridge()), X, y, **options)
+    with config_context(enable_metadata_routing=True):
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        ridge = Ridge().set_fit_request(sample_weight=True)
+        found = diagnose_fit(make_pipeline(scaler, ridge), X, y, **options)
+        with pytest.raises(UnsetMetadataPassedError, match="set_fit_request"):
+            diagnose_fit(make_pipeline(StandardScaler(), ridge), X, y, **options)
+    assert not np.array_equal(found.validation_scores, without_routing.validation_scores)
+
+
+def test_a_frozen_part_is_left_alone():
+    X, y = sine(0.3, n=60)
+    scaler = StandardScaler().fit(X)
+    line = make_pipeline(FrozenEstimator(scaler), Ridge())
+    diagnose_fit(line, X, y, sample_weight=np.arange(60.0), references=CHEAP, random_state=0)
+    assert not hasattr(scaler, "_metadata_request")
+    assert not hasattr(line[-1], "_metadata_request")
+
+
+# Several targets
+
+
+def two_targets(n=200):
+    """A line, and a sine that no line fits."""
+    X, y = sine(0.1, n)
+    return X, np.column_stack([X[:, 0] + 0.1 * np.random.default_rng(2).normal(size=n), y])
+
+
+def test_evidence_names_the_worst_of_several_outputs():
+    X, Y = two_targets()
+    found = diagnose_fit(LinearRegression(), X, Y, random_state=0)
+    assert found.verdict == "underfit"
+    assert found.worst_output == 1
+    assert [found.outputs[j].verdict for j in (0, 1)] == ["good", "underfit"]
+    assert found.evidence[-1].startswith("worst output: 1 (underfit), R² on new rows")
+    assert "R² of output 0" in str(found)
+    name = "a polynomial on its residuals"
+    assert found.outputs[0].residual_structure[name] < 0.1
+    assert found.outputs[1].residual_structure[name] > 0.8
+
+
+def test_each_output_has_the_numbers_of_its_column_alone():
+    X, Y = two_targets(100)
+    options = {"cv": KFold(4, shuffle=True, random_state=3), "random_state": 0}
+    # A fixed degree: the automatic one is chosen for all targets together.
+    options["references"] = {"cubic": PolynomialRegressor(3)}
+    both = diagnose_fit(LinearRegression(), X, Y, **options)
+    columns = [diagnose_fit(LinearRegression(), X, y, **options) for y in Y.T]
+    for j, alone in enumerate(columns):
+        output = both.outputs[j]
+        for name in ("train_scores", "validation_scores", "train_curve", "validation_curve"):
+            assert_allclose(getattr(output, name), getattr(alone, name))
+        assert_allclose(output.reference_scores["cubic"], alone.reference_scores["cubic"])
+        assert output.verdict == alone.verdict
+        assert output.outputs == {}
+    # R² of the whole is the mean over outputs.
+    mean = np.mean([alone.validation_scores for alone in columns], axis=0)
+    assert_allclose(both.validation_scores, mean)
+
+
+def test_noise_and_structure_of_the_whole_are_means_over_outputs():
+    X, Y = two_targets(100)
+    found = diagnose_fit(Ridge(), X, Y, random_state=0)
+    each = list(found.outputs.values())
+    assert_allclose(found.noise_ceiling, np.mean([output.noise_ceiling for output in each]))
+    alone = diagnose_fit(Ridge(), X, Y[:, 1], random_state=0)
+    assert_allclose(each[1].noise_ceiling, alone.noise_ceiling)
+    for name, share in found.residual_structure.items():
+        assert_allclose(share, np.mean([output.residual_structure[name] for output in each]))
+
+
+def test_one_column_is_a_vector():
+    X, y = sine(0.3, n=60)
+    column = diagnose_fit(Ridge(), X, y[:, None], random_state=0)
+    vector = diagnose_fit(Ridge(), X, y, random_state=0)
+    assert str(column) == str(vector)
+    assert column.outputs == {}
+    assert column.worst_output is None
+
+
+@pytest.mark.parametrize("package", ["pandas", "polars"])
+def test_names_of_targets_in_a_data_frame(package):
+    frames = pytest.importorskip(package)
+    X, Y = two_targets(100)
+    frame = frames.DataFrame({"line": Y[:, 0], "wave": Y[:, 1]})
+    options = {"references": CHEAP, "scoring": "neg_mean_absolute_error", "random_state": 0}
+    weights = np.arange(100.0)
+    found = diagnose_fit(Ridge(), X, frame, sample_weight=weights, **options)
+    assert list(found.outputs) == ["line", "wave"]
+    assert found.worst_output == "wave"
+    assert found.scoring == "neg_mean_absolute_error"
+    assert found.outputs["wave"].scoring == "R²"
+
+
 # Use
 
 
@@ -268,7 +465,39 @@ def test_report_has_scores_reasons_and_advice():
         (KMeans(), {}, TypeError, "must be a classifier or a regressor, got KMeans"),
         (Ridge(), {"y": np.ones(40)}, ValueError, "one value 1.0 only"),
         (Ridge(), {"y": np.full(40, np.nan)}, ValueError, "y contains NaN or infinity"),
-        (Ridge(), {"y": np.ones((40, 2))}, ValueError, "1d array"),
+        (
+            Ridge(),
+            {"y": np.eye(40)[:, :2] * [1, 0]},
+            ValueError,
+            r"y\[:, 1\] holds the one value 0",
+        ),
+        (Ridge(), {"y": np.ones((40, 2, 2))}, ValueError, "y with dim 3"),
+        (
+            KNeighborsClassifier(1),
+            {"y": np.eye(40, dtype=int)[:, :2]},
+            ValueError,
+            r"y has 2 columns of labels.*y\[:, 0\], then y\[:, 1\]",
+        ),
+        (Ridge(), {"sample_weight": np.ones(39)}, ValueError, r"sample_weight.shape == \(39,\)"),
+        (Ridge(), {"sample_weight": -np.ones(40)}, ValueError, "Negative values.*sample_weight"),
+        (
+            make_pipeline(StandardScaler(), KNeighborsRegressor()),
+            {"sample_weight": np.arange(40)},
+            TypeError,
+            "fit of KNeighborsRegressor takes none",
+        ),
+        (
+            Ridge(),
+            {"sample_weight": np.arange(40), "scoring": "neg_max_error"},
+            TypeError,
+            "scoring='neg_max_error' takes none",
+        ),
+        (
+            Ridge(),
+            {"sample_weight": np.arange(40), "scoring": lambda model, X, y: model.score(X, y)},
+            TypeError,
+            "is a function that takes no sample_weight. Pass a name",
+        ),
         (Ridge(), {"y": np.arange(39.0)}, ValueError, "inconsistent numbers of samples"),
         (LogisticRegression(), {}, ValueError, "Unknown label type"),
         (Ridge(), {"cv": 1}, ValueError, "k-fold cross-validation requires"),

@@ -101,6 +101,22 @@ def test_gamma_test_of_a_line_is_exact():
     assert_allclose(gamma_test(X, 2.0 * X[:, 0]), 0.0, atol=1e-8)
 
 
+def test_weights_of_the_statistics():
+    X, Y = RNG.normal(size=(200, 2)), RNG.normal(size=(200, 2))
+    counts = np.repeat([1, 3], 100)
+    guess = 0.5 * Y + RNG.normal(size=Y.shape)
+    rows = np.repeat(np.arange(200), counts)
+    assert_allclose(explained_share(Y, guess, counts), explained_share(Y[rows], guess[rows]))
+    # Several targets at once; weights that are equal; and rows of weight 0 as mere neighbours.
+    assert_allclose(gamma_test(X, Y), [gamma_test(X, y) for y in Y.T])
+    assert_allclose(gamma_test(X, Y, np.full(200, 7.0)), gamma_test(X, Y))
+    noisy = np.where(np.arange(200) < 100, Y[:, 0], 0.0)
+    X[100:] += 100.0
+    light = np.where(np.arange(200) < 100, 0.0, 1.0)
+    assert gamma_test(X, noisy) > 0.3
+    assert gamma_test(X, noisy, light) == 0.0
+
+
 def test_gamma_test_of_few_and_of_equal_rows():
     assert gamma_test(np.zeros((2, 1)), np.array([0.0, 1.0])) == 0.5
     assert gamma_test(np.zeros((30, 1)), np.ones(30)) == 0.0

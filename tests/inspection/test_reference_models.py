@@ -58,6 +58,13 @@ def test_boosting_takes_over_for_many_rows():
         assert type(many).__name__.startswith("HistGradientBoosting")
 
 
+def test_reference_models_take_several_targets_of_many_rows():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    for model in default_references(False, 5000, 0, n_outputs=2).values():
+        model.set_params(**{k: 3 for k in model.get_params() if k.endswith("n_neighbors")})
+        assert model.fit(X, X).predict(X).shape == (60, 2)
+
+
 def test_models_of_the_residuals_take_several_classes():
     X = np.random.default_rng(0).normal(size=(40, 2))
     for model in residual_models(True, 0).values():

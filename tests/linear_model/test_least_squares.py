@@ -5,18 +5,20 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sklearn_ext.linear_model._least_squares import (
-    Smoother,
     add_to_gram,
     add_to_triangle,
     block_rows,
     factor_from_gram,
     factor_from_triangle,
     fold,
-    leave_one_out_errors,
     merge_grams,
     merge_triangles,
-    spectral_smoother,
     triangle_from_gram,
+)
+from sklearn_ext.linear_model._smoothers import (
+    Smoother,
+    leave_one_out_errors,
+    spectral_smoother,
     triangular_smoother,
 )
 

@@ -8,19 +8,21 @@ from numpy.polynomial import Polynomial
 from numpy.testing import assert_allclose
 from scipy.special import eval_chebyt, eval_legendre
 
+from sklearn_ext.linear_model._basis_change import change_of_basis
+from sklearn_ext.linear_model._degree_reduction import reduce_degree
+from sklearn_ext.linear_model._extended_basis import (
+    evaluate_extended,
+    monomial_matrix,
+    univariate_monomials,
+)
 from sklearn_ext.linear_model._index_sets import downward_closure, hyperbolic_powers
 from sklearn_ext.linear_model._polynomial_basis import (
-    change_of_basis,
-    empirical_recurrence,
     evaluate,
-    evaluate_extended,
     make_basis,
     mapped_columns,
-    monomial_matrix,
-    reduce_degree,
-    univariate_monomials,
     univariate_values,
 )
+from sklearn_ext.linear_model._recurrences import empirical_recurrence
 
 FAMILIES = ("legendre", "chebyshev", "monomial")
 BOUNDS = np.array([[-1.0, 2.0, 0.0], [1.0, 5.0, 100.0]])

@@ -6,25 +6,19 @@ import threading
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from worker_processes import two_workers
 
 from sklearn_ext import PolynomialRegressor
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
-distributed = pytest.importorskip("distributed")
+pytest.importorskip("distributed")
 psutil = pytest.importorskip("psutil")
 
 
 @pytest.fixture(scope="module")
 def client():
-    cluster = distributed.LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-    )
-    with cluster, distributed.Client(cluster) as client:
+    with two_workers() as client:
         yield client
 
 

@@ -7,12 +7,8 @@ from sklearn.linear_model import LinearRegression, lars_path
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from sklearn_ext import PolynomialRegressor
-from sklearn_ext.linear_model._sparse_chaos import (
-    assign_folds,
-    corrected_loo_errors,
-    forward_order,
-    lars_order,
-)
+from sklearn_ext.linear_model._term_orders import forward_order, lars_order
+from sklearn_ext.linear_model._term_selection import assign_folds, corrected_loo_errors
 
 every_selection = pytest.mark.parametrize("selection", ["lars", "forward"])
 

@@ -190,9 +190,23 @@ def test_tables_go_in_too(encoder):
     assert found.dtype == np.float64
 
 
-def test_models_that_cannot_be_read_are_named(tmp_path, encoder):
-    missing = tmp_path / "nothing"
-    with pytest.raises(ValueError, match=r"model='.*nothing' is neither a folder nor a file"):
-        TransformerClassifier(missing).fit(TEXTS, LABELS)
+@pytest.mark.parametrize("kind", [CausalLanguageModel, TransformerClassifier])
+@pytest.mark.parametrize("name", ["no/such/path", "missing", "empty", "torn", "other.gguf"])
+def test_models_that_cannot_be_read_are_named(tmp_path, kind, name):
+    for folder in ("empty", "torn"):
+        (tmp_path / folder).mkdir()
+    config = transformers.AutoConfig.for_model("gpt2", n_embd=8, n_layer=1, n_head=1, vocab_size=8)
+    config.save_pretrained(tmp_path / "torn")  # without weights
+    word_tokenizer().save_pretrained(tmp_path / "torn")
+    (tmp_path / "other.gguf").write_text("not at all")
+    model = name if name == "no/such/path" else str(tmp_path / name)
+    with pytest.raises(
+        ValueError, match=r"Pass a local folder with config.json.*gguf.*network"
+    ) as e:
+        kind(model, max_length=16).fit(TEXTS, LABELS if kind is TransformerClassifier else None)
+    assert str(e.value).startswith(f"model={model!r} cannot be read: ")
+
+
+def test_more_tokens_than_a_model_sees_are_refused(encoder):
     with pytest.raises(ValueError, match="max_length=256 is more than the 32 tokens"):
         TransformerClassifier(encoder[0]).fit(TEXTS, LABELS)

@@ -169,6 +169,22 @@ def test_categories_missing_values_and_unknown_ones():
     assert_array_equal(again.predict(frame), model.predict(frame))
 
 
+@pytest.mark.parametrize("kind", ["object", "category"])
+def test_a_text_that_looks_like_a_missing_value_is_a_category(kind):
+    frames = pytest.importorskip("pandas")
+    assert not frames.isna("<NA>")
+    names = np.where(y > 0, "<NA>", "low").astype(object)
+    names[0] = frames.NA
+    plain = np.where(y > 0, "high", "low").astype(object)
+    plain[0] = None
+    columns = (frames.Series(column, dtype=kind) for column in (names, plain))
+    looks, other = (frames.DataFrame({"k": column, "a": X[:, 0]}) for column in columns)
+    found, expected = (
+        short(categorical_features=["k"]).fit(frame, y).predict(frame) for frame in (looks, other)
+    )
+    assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("module", ["pandas", "polars"])
 def test_columns_that_may_be_null_beside_categories(module):
     frames = pytest.importorskip("pandas")
@@ -398,3 +414,11 @@ def test_summary_counts_the_parameters():
     found = sum(p.numel() for p in model.net_.module_.parameters())
     assert model.n_parameters_ == found
     assert f"{found:,}" in model.summary()
+
+
+def test_running_moments_are_kept_for_partial_fit_only():
+    X, y = np.ones((30, 2)), np.arange(30.0)
+    net = FFNNRegressor(n_members=1, max_iter=2, random_state=0).fit(X, y)
+    assert net.net_.optimizer_.state == []
+    net.partial_fit(X, y)
+    assert net.net_.optimizer_.state != []

@@ -11,6 +11,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -365,6 +367,11 @@ def test_weight_two_is_the_row_twice():
     ("params", "error", "message"),
     [
         ({"estimator": Ridge()}, TypeError, "estimator must be a net.*got Ridge"),
+        (
+            {"estimator": FrozenEstimator(make_pipeline(StandardScaler(), FFNNRegressor()))},
+            TypeError,
+            "estimator is a Pipeline. Put the adapter in the place of its last step",
+        ),
         ({"estimator": FrozenEstimator(FFNNRegressor())}, NotFittedError, "not fitted"),
         ({"r": 0}, ValueError, "'r' parameter"),
         ({"lora_alpha": 0}, ValueError, "'lora_alpha' parameter"),

@@ -2,11 +2,12 @@
 
 import pandas as pd
 import pytest
+from worker_processes import two_workers
 
 from sklearn_ext import TextSummarizer
 from sklearn_ext.text import FakeBackend
 
-distributed = pytest.importorskip("distributed")
+pytest.importorskip("distributed")
 bags = pytest.importorskip("dask.bag")
 frames = pytest.importorskip("dask.dataframe")
 
@@ -15,14 +16,7 @@ TEXTS = [f"Document {i} is here. It goes on about other things." for i in range(
 
 @pytest.fixture(scope="module")
 def client():
-    cluster = distributed.LocalCluster(
-        n_workers=2,
-        threads_per_worker=2,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address=None,
-    )
-    with cluster, distributed.Client(cluster) as client:
+    with two_workers(threads_per_worker=2) as client:
         yield client
 
 

@@ -61,15 +61,7 @@ def make_backend(backend: Any, settings: VendorSettings) -> Backend:
     """
     if isinstance(backend, str):
         vendor = VENDORS[backend]
-        if vendor.needs_model and not settings.model:
-            raise ValueError(f"backend={backend!r} needs model, the name of the vendor's model.")
-        if vendor.needs_base_url and not settings.base_url:
-            raise ValueError(f"backend={backend!r} needs base_url, the address of your resource.")
-        if settings.base_url and urlsplit(settings.base_url).username is not None:
-            raise ValueError(
-                "base_url must not hold a user or password, which repr and pickles would show: "
-                "pass them by api_key_env."
-            )
+        _check_settings(vendor, settings)
         return vendor(settings)
     if isinstance(backend, Backend) and not isinstance(backend, type):
         return backend
@@ -80,3 +72,16 @@ def make_backend(backend: Any, settings: VendorSettings) -> Backend:
         "summary, or an object with a method complete(request), got "
         f"{type(backend).__name__}."
     )
+
+
+def _check_settings(vendor: type[VendorBackend], settings: VendorSettings) -> None:
+    """Raise an error where a vendor misses something, or where a secret would show."""
+    if vendor.needs_model and not settings.model:
+        raise ValueError(f"backend={vendor.name!r} needs model, the name of the vendor's model.")
+    if vendor.needs_base_url and not settings.base_url:
+        raise ValueError(f"backend={vendor.name!r} needs base_url, the address of your resource.")
+    if settings.base_url and urlsplit(settings.base_url).username is not None:
+        raise ValueError(
+            "base_url must not hold a user or password, which repr and pickles would show: "
+            "pass them by api_key_env."
+        )

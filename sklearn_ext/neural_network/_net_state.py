@@ -1,0 +1,66 @@
+"""The state of an estimator around a net: no torch object is pickled, only arrays of weights."""
+
+__all__ = ["NetState"]
+
+
+class NetState:
+    """Storing, loading and copying of a net that ``_build_module`` and ``_build_loss`` can remake.
+
+    An adapted one also needs `_adaptation`, what :class:`LoRAAdapter` adapted it by.
+    """
+
+    def _live_net(self):
+        """The net, or the copy that a callback looks at."""
+        frozen = self.__dict__.get("_frozen_net")
+        return self.net_ if frozen is None else self._rebuilt_net(frozen)
+
+    def _rebuilt_net(self, arrays):
+        """Make the net of stored arrays, on the device that the parameters ask for."""
+        import torch
+
+        from sklearn_ext._torch.device import resolve_device
+        from sklearn_ext._torch.parameters import load_arrays
+        from sklearn_ext._torch.random import make_generator
+        from sklearn_ext.neural_network._net import wrapped_module
+
+        device = resolve_device(self.device) if self.device == "auto" else torch.device("cpu")
+        module = self._adapted_module(self._build_module(make_generator(0)), make_generator(0))
+        load_arrays(module, arrays)
+        return wrapped_module(module.train(False), self._build_loss(), device)
+
+    def _adapted_module(self, module, generator):
+        """Put the low-rank changes of an adapted net around a plain one."""
+        if self._adaptation is None:
+            return module
+        from sklearn_ext._torch.lora import LoRAModule
+        from sklearn_ext._torch.low_rank import LoRASettings
+
+        return LoRAModule(module, LoRASettings(**self._adaptation), generator)
+
+    def _plain_module(self):
+        """Give the net without anything around it, its weights changed where it is adapted."""
+        module = self.net_.module_
+        return module if self._adaptation is None else module.merged_copy().train(False)
+
+    def _snapshot(self):
+        """Attributes of an estimator that stopped now."""
+        from sklearn_ext._torch.parameters import module_arrays
+
+        return {"_frozen_net": module_arrays(self.net_.module_)}
+
+    def __getstate__(self):
+        state = super().__getstate__().copy()
+        if "net_" in state:
+            from sklearn_ext._torch.parameters import module_arrays
+
+            state["_net_arrays_"] = module_arrays(self.net_.module_)
+            del state["net_"]
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        arrays = state.pop("_net_arrays_", None)
+        super().__setstate__(state)
+        if arrays is not None:
+            self.net_ = self._rebuilt_net(arrays)
+            self._goes_on = False
