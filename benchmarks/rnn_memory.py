@@ -13,6 +13,7 @@ all defaults.
 
 import time
 from itertools import product
+from math import ceil
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ def measure(kind, data, quick, **parameters):
     seconds = time.process_time() - start
     predicted = model.predict(X_test)
     score = np.mean(predicted == y_test if kind == "recall" else (predicted - y_test) ** 2)
-    return memory, float(score), seconds, int(model.net_.optimizer_.state[0]["step"][0])
+    return memory, float(score), seconds, model.n_iter_ * ceil(len(X) / model._batch_size(len(X)))
 
 
 def solved(kind, score):

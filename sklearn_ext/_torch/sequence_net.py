@@ -128,7 +128,7 @@ def series_scaled(values: Tensor, mask: Tensor | None, lengths: Tensor) -> Tenso
 
 
 def changes(values: Tensor) -> Tensor:
-    """Subtract from each step the one before it, (..., n_steps, n, n_channels); the first gives 0."""
+    """Subtract from each step of (..., n_steps, n, n_channels) the last one; the first gives 0."""
     return values - torch.cat([values[..., :1, :, :], values[..., :-1, :, :]], dim=-3)
 
 
