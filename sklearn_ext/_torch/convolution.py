@@ -38,8 +38,7 @@ class _StepConvolution(torch.autograd.Function):
     ) -> Tensor:
         ctx.taps = _taps(len(weight), dilation, before, len(values), n)
         ctx.save_for_backward(values, weight)
-        # A true copy: `contiguous` would give the bias itself where there is one row only.
-        outputs = bias.repeat(n, values.shape[1], 1)
+        outputs = values.new_empty(n, values.shape[1], len(bias)).copy_(bias)
         for tap, first, last, offset in ctx.taps:
             seen = values[first + offset : last + offset].flatten(0, 1)
             outputs[first:last].flatten(0, 1).addmm_(seen, weight[tap])
