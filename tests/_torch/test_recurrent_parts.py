@@ -117,12 +117,13 @@ def test_convolution_is_that_of_torch(n_inputs, before, n_steps, n):
 
 
 @pytest.mark.parametrize("n_inputs", [2, 16])
-def test_convolution_has_the_right_gradient(n_inputs):
-    tensors = [normal(5, 2, n_inputs), normal(3, n_inputs, 2, seed=1), normal(2, seed=2)]
+@pytest.mark.parametrize("n_steps", [5, 2])  # of 2 steps one tap sees all, the others nothing
+def test_convolution_has_the_right_gradient(n_inputs, n_steps):
+    tensors = [normal(n_steps, 2, n_inputs), normal(3, n_inputs, 2, seed=1), normal(2, seed=2)]
     tensors = [tensor.requires_grad_() for tensor in tensors]
 
     def convolved(*arguments):
-        return step_convolution(*arguments, dilation=2, before=2, n_steps=5)
+        return step_convolution(*arguments, dilation=2, before=2, n_steps=n_steps)
 
     assert torch.autograd.gradcheck(convolved, tensors)
 
