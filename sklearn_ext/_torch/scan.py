@@ -9,6 +9,7 @@ cache: one matrix product a block, one elementwise operation a step. On an accel
 call costs the same, it is a scan of log2(n_steps) calls over the whole tensor.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -34,20 +35,21 @@ class _SequentialScan(torch.autograd.Function):
         states = inputs.new_empty(len(inputs), *initial.shape)
         blocks = step_blocks(len(inputs), 2 * initial.numel())
         updates, state = torch.empty_like(states), initial
-        keep, walked = (torch.empty_like(states[blocks[0]]) for _ in range(2))
-        steps = list(zip(keep.unbind(), walked.unbind(), strict=True))
-        gated = inputs.new_empty(*keep.shape[:2], len(weight))
-        for block in blocks:
-            update, n_steps = updates[block], block.stop - block.start
-            found, new = gated[:n_steps], walked[:n_steps]
-            # Adding the bias behind the product is faster than `addmm`, which copies it first.
-            torch.mm(inputs[block].flatten(0, 1), weight.T, out=found.flatten(0, 1)).add_(bias)
-            logits, candidates = found.chunk(2, dim=-1)
-            torch.mul(torch.sigmoid(logits, out=update), candidates, out=new)
-            torch.sub(1.0, update, out=keep[:n_steps])
-            for kept, out in steps[:n_steps]:
-                state = out.addcmul_(kept, state)
-            state = states[block].copy_(new)[-1]
+        with _untracked():
+            keep, walked = (torch.empty_like(states[blocks[0]]) for _ in range(2))
+            steps = list(zip(keep.unbind(), walked.unbind(), strict=True))
+            gated = inputs.new_empty(*keep.shape[:2], len(weight))
+            for block in blocks:
+                update, n_steps = updates[block], block.stop - block.start
+                found, new = gated[:n_steps], walked[:n_steps]
+                # Adding the bias behind the product is faster than `addmm`, which copies it first.
+                torch.mm(inputs[block].flatten(0, 1), weight.T, out=found.flatten(0, 1)).add_(bias)
+                logits, candidates = found.chunk(2, dim=-1)
+                torch.mul(torch.sigmoid(logits, out=update), candidates, out=new)
+                torch.sub(1.0, update, out=keep[:n_steps])
+                for kept, out in steps[:n_steps]:
+                    state = out.addcmul_(kept, state)
+                state = states[block].copy_(new)[-1]
         ctx.save_for_backward(inputs, weight, updates, states, initial)
         return states
 
@@ -59,17 +61,24 @@ class _SequentialScan(torch.autograd.Function):
         of_inputs = torch.empty_like(inputs) if ctx.needs_input_grad[0] else None
         of_weight, of_bias = torch.zeros_like(weight), weight.new_zeros(len(weight))
         blocks = step_blocks(len(states), 2 * initial.numel())
-        memory, later = _BlockMemory(states[blocks[0]]), torch.zeros_like(initial)
-        for block in reversed(blocks):
-            before = states_before(states, initial, block)
-            parts = gradient[block], updates[block], before, states[block]
-            later = _block_gradient(*parts, later, memory)
-            rows = memory.of_gated[: len(before)].flatten(0, 1)
-            of_bias += rows.sum(0)
-            of_weight.addmm_(rows.T, inputs[block].flatten(0, 1))
-            if of_inputs is not None:
-                torch.mm(rows, weight, out=of_inputs[block].flatten(0, 1))
-        return of_inputs, of_weight, of_bias, later
+        with _untracked():
+            memory, later = _BlockMemory(states[blocks[0]]), torch.zeros_like(initial)
+            for block in reversed(blocks):
+                before = states_before(states, initial, block)
+                parts = gradient[block], updates[block], before, states[block]
+                later = _block_gradient(*parts, later, memory)
+                rows = memory.of_gated[: len(before)].flatten(0, 1)
+                of_bias += rows.sum(0)
+                of_weight.addmm_(rows.T, inputs[block].flatten(0, 1))
+                if of_inputs is not None:
+                    torch.mm(rows, weight, out=of_inputs[block].flatten(0, 1))
+        # A copy that autograd knows, see `_untracked`.
+        return of_inputs, of_weight, of_bias, later.clone()
+
+
+def _untracked() -> AbstractContextManager[Any]:
+    """Calls inside cost less than under `no_grad`. torch.compile cannot go this way."""
+    return nullcontext() if torch.compiler.is_compiling() else torch.inference_mode()
 
 
 class _BlockMemory:
