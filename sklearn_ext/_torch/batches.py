@@ -1,8 +1,8 @@
 """Rows of training data as tensors, and the batches of an epoch.
 
-Inputs are a tensor, a :class:`Ragged` list of sequences, a :class:`SparseTable`, or a dictionary
-of them; rows are the first axis. Everything lies on the device from the start: a batch is a slice
-or one gather, and nothing is collated row by row.
+Inputs are a tensor, a :class:`Ragged` list of sequences, a :class:`SparseTable`, a dictionary of
+them, or a list with one for each member of an ensemble; rows are the first axis. Everything lies on
+the device from the start: a batch is a slice or one gather, and nothing is collated row by row.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["Batch", "Ragged", "Rows", "SparseTable", "take"]
+__all__ = ["Batch", "Ragged", "Rows", "SparseTable", "first_of", "take"]
 
 Tensor = torch.Tensor
 
@@ -67,13 +67,22 @@ class Ragged:
         if self.is_even:
             sequences = self.values.unflatten(0, (len(self), -1))
             return {"values": take(sequences, index), "lengths": lengths}
-        starts = (self.lengths.cumsum(0) - self.lengths)[index]
-        steps = torch.arange(int(lengths.max()), device=lengths.device)  # (longest,)
-        inside = steps < lengths.unsqueeze(-1)  # (n, longest)
-        source = torch.where(inside, starts.unsqueeze(-1) + steps, 0)
-        values = self.values[source]
+        source, inside = self._source(index)
+        values = self.values[torch.where(inside, source, 0)]
         values[~inside] = self.padding
         return {"values": values, "lengths": lengths}
+
+    def write(self, index: Tensor, values: Tensor) -> None:
+        """Set the sequences of `index`, in place, to padded ones (n, longest, ...)."""
+        source, inside = self._source(index)
+        self.values[source[inside]] = values[inside]
+
+    def _source(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Where each step of a padded batch lies, and which of them exist, (n, longest)."""
+        lengths = self.lengths[index]
+        starts = (self.lengths.cumsum(0) - self.lengths)[index]
+        steps = torch.arange(int(lengths.max()), device=lengths.device)  # (longest,)
+        return starts.unsqueeze(-1) + steps, steps < lengths.unsqueeze(-1)
 
     def to(self, device: torch.device) -> "Ragged":
         """Copy to a device."""
@@ -134,7 +143,7 @@ class SparseTable:
         return SparseTable(self.values.to(device), columns, starts, self.n_columns)
 
 
-Inputs = Any  # Tensor | Ragged | SparseTable | dict[str, Tensor | Ragged | SparseTable]
+Inputs = Any  # Tensor | Ragged | SparseTable | dict[str, Inputs] | list[Inputs], one a member
 
 
 def take(inputs: Inputs, index: Tensor) -> Any:
@@ -142,18 +151,22 @@ def take(inputs: Inputs, index: Tensor) -> Any:
 
     Parameters
     ----------
-    inputs : torch.Tensor, Ragged, SparseTable or dict
+    inputs : torch.Tensor, Ragged, SparseTable, dict or list
         Rows on the first axis.
     index : torch.Tensor of shape (n,) or (n_members, n)
-        Row numbers. Two axes of it become the first two of what is returned.
+        Row numbers. Two axes of it become the first two of what is returned; of a list each
+        member gets its own rows.
 
     Returns
     -------
-    taken : torch.Tensor or dict
+    taken : torch.Tensor, dict or list
         The rows.
     """
     if isinstance(inputs, dict):
         return {name: take(value, index) for name, value in inputs.items()}
+    if isinstance(inputs, list):
+        rows = [index] * len(inputs) if index.ndim == 1 else index
+        return [take(value, own) for value, own in zip(inputs, rows, strict=True)]
     if isinstance(inputs, Ragged | SparseTable):
         return inputs.take(index)
     if index.ndim == 1:
@@ -165,6 +178,8 @@ def _all_rows(inputs: Inputs) -> Any:
     """Inputs as they lie, padded where they are ragged and dense where they are sparse."""
     if isinstance(inputs, dict):
         return {name: _all_rows(value) for name, value in inputs.items()}
+    if isinstance(inputs, list):
+        return [_all_rows(value) for value in inputs]
     if isinstance(inputs, Ragged):
         return inputs.take(torch.arange(len(inputs), device=inputs.lengths.device))
     if isinstance(inputs, SparseTable):
@@ -172,8 +187,11 @@ def _all_rows(inputs: Inputs) -> Any:
     return inputs
 
 
-def _count(inputs: Inputs) -> int:
-    return _count(next(iter(inputs.values()))) if isinstance(inputs, dict) else len(inputs)
+def first_of(inputs: Inputs) -> Any:
+    """Find the first that is no dictionary."""
+    while isinstance(inputs, dict):
+        inputs = next(iter(inputs.values()))
+    return inputs
 
 
 @dataclass(frozen=True)
@@ -183,7 +201,7 @@ class Batch:
     Attributes
     ----------
     inputs : torch.Tensor or dict
-        Of shape (n, ...) or (n_members, n, ...).
+        Of shape (n, ...) or (n_members, n, ...). A list in it has one of shape (n, ...) a member.
     targets : torch.Tensor of shape (n, ...) or (n_members, n, ...)
         Targets.
     weights : torch.Tensor of shape (n,) or (n_members, n), or None
@@ -199,11 +217,12 @@ class Batch:
 
     def part(self, start: int, length: int) -> "Batch":
         """Cut out consecutive rows."""
-        axis = int(self.per_member)
 
-        def cut(values: Any) -> Any:
+        def cut(values: Any, axis: int = int(self.per_member)) -> Any:
             if isinstance(values, dict):
-                return {name: cut(value) for name, value in values.items()}
+                return {name: cut(value, axis) for name, value in values.items()}
+            if isinstance(values, list):
+                return [cut(value, 0) for value in values]
             return values.narrow(axis, start, length)
 
         weights = None if self.weights is None else cut(self.weights)
@@ -217,7 +236,7 @@ class Rows:
     Attributes
     ----------
     inputs : torch.Tensor, Ragged, SparseTable or dict
-        Rows on the first axis.
+        Rows on the first axis. Of a dictionary the first counts for their number and lengths.
     targets : torch.Tensor of shape (n_rows, ...)
         Targets as the loss wants them.
     weights : torch.Tensor of shape (n_rows,) or None
@@ -232,7 +251,7 @@ class Rows:
     of_members: Tensor | None = None
 
     def __len__(self) -> int:
-        return _count(self.inputs) if self.of_members is None else self.of_members.shape[1]
+        return len(first_of(self.inputs)) if self.of_members is None else self.of_members.shape[1]
 
     @property
     def seen_targets(self) -> Tensor:
@@ -272,8 +291,9 @@ class Rows:
     @property
     def lengths(self) -> Tensor | None:
         """Lengths of all sequences, where the inputs are ragged and not even."""
-        ragged = isinstance(self.inputs, Ragged) and not self.inputs.is_even
-        return self.inputs.lengths if ragged else None
+        inputs = first_of(self.inputs)
+        ragged = isinstance(inputs, Ragged) and not inputs.is_even
+        return inputs.lengths if ragged else None
 
     def batch(self, index: Tensor | None) -> Batch:
         """Gather the rows of `index`; None gives all of them as they lie."""

@@ -37,7 +37,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(
-            f"device={str(device)!r} cannot be used here: {str(error).splitlines()[0]} "
+            f"device={str(device)!r} cannot be used here: {str(error).splitlines()[0]}. "
             'Use device="auto" or "cpu".'
         ) from error
     return found

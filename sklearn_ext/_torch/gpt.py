@@ -1,12 +1,22 @@
 """A small GPT: causal attention, tied head."""
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 from sklearn_ext._torch.dropout import SharedDropout
 from sklearn_ext._torch.packing import segments
-from sklearn_ext._torch.transformer_block import Block, Memory, embedding, rotations, token_dropout
+from sklearn_ext._torch.transformer_block import (
+    Block,
+    Memory,
+    Rotation,
+    embedding,
+    lowest_block,
+    rotations,
+    token_dropout,
+)
 
 __all__ = ["GPT"]
 
@@ -82,12 +92,37 @@ class GPT(nn.Module):
 
         Of packed texts, with `positions` that start anew, none sees another.
         """
+        return self.above(tokens, positions, self.below(tokens, positions, 0), 0)
+
+    # In two parts, for :mod:`sklearn_ext._torch.frozen_states`
+
+    def cut_for(self, trained: Iterable[str]) -> int:
+        """Lowest block with a trained parameter; see :func:`lowest_block`."""
+        return lowest_block(trained, len(self.blocks))
+
+    def below(self, tokens: Tensor, positions: Tensor | None, cut: int) -> Tensor:
+        """States that go into block `cut`, (n, length, width)."""
+        states = self._embedded(tokens, _counted(tokens, positions))
+        return self._causal(list(self.blocks)[:cut], states, positions)
+
+    def above(self, tokens: Tensor, positions: Tensor | None, states: Tensor, cut: int) -> Tensor:
+        """Logits (n, length, n_tokens) of what `below` gives."""
+        return self._logits(self._causal(list(self.blocks)[cut:], states, positions))
+
+    def _causal(
+        self, blocks: Sequence[nn.Module], states: Tensor, positions: Tensor | None
+    ) -> Tensor:
+        """Go through blocks, in which no token sees later ones or another text."""
+        if not blocks:
+            return states
         mask = None
         if positions is not None:
             number = segments(positions)
             mask = (number.unsqueeze(-1) == number.unsqueeze(-2)).tril().unsqueeze(1)
-        states, _ = self._states(tokens, positions, mask, None)
-        return self._logits(states)
+        rotation = self._rotation(_counted(states, positions), states.dtype)
+        for block in blocks:
+            states, _ = block(states, mask, rotation, None, is_causal=mask is None)
+        return states
 
     def step(self, tokens: Tensor, memory: list[Memory] | None) -> tuple[Tensor, list[Memory]]:
         """Read further tokens (n, new) of texts; logits (n, n_tokens) of what follows the last.
@@ -100,33 +135,31 @@ class GPT(nn.Module):
             What the call before returned; None at the beginning.
         """
         start = 0 if memory is None else memory[0][0].shape[2]
-        positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)
-        states, memory = self._states(tokens, positions.unsqueeze(0), None, memory)
-        return self._logits(states[:, -1]), memory
-
-    def _states(
-        self,
-        tokens: Tensor,
-        positions: Tensor | None,
-        mask: Tensor | None,
-        memory: list[Memory] | None,
-    ) -> tuple[Tensor, list[Memory]]:
-        """States of the last layer and all keys and values; without a mask all tokens before."""
-        if positions is None:
-            positions = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0)
-        states = self.embedding(tokens) * self.gain
-        rotation = None
-        if self.places is not None:
-            states = states + self.places(positions) * self.gain
-        else:
-            rotation = rotations(positions, self.head_size, states.dtype)
-        states = token_dropout(self.dropout, states)
-        found, causal = [], mask is None and memory is None
+        positions = torch.arange(start, start + tokens.shape[1], device=tokens.device).unsqueeze(0)
+        states = self._embedded(tokens, positions)
+        rotation, found = self._rotation(positions, states.dtype), []
         for number, block in enumerate(self.blocks):
             kept = None if memory is None else memory[number]
-            states, kept = block(states, mask, rotation, kept, is_causal=causal)
+            states, kept = block(states, None, rotation, kept, is_causal=memory is None)
             found.append(kept)
-        return self.norm(states), found
+        return self._logits(states[:, -1]), found
+
+    def _embedded(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        """Inputs of the first block."""
+        states = self.embedding(tokens) * self.gain
+        if self.places is not None:
+            states = states + self.places(positions) * self.gain
+        return token_dropout(self.dropout, states)
+
+    def _rotation(self, positions: Tensor, dtype: torch.dtype) -> Rotation | None:
+        return rotations(positions, self.head_size, dtype) if self.places is None else None
 
     def _logits(self, states: Tensor) -> Tensor:
-        return functional.linear(states, self.embedding.weight)
+        return functional.linear(self.norm(states), self.embedding.weight)
+
+
+def _counted(states: Tensor, positions: Tensor | None) -> Tensor:
+    """Positions, where none are given those of one text a row."""
+    if positions is not None:
+        return positions
+    return torch.arange(states.shape[1], device=states.device).unsqueeze(0)

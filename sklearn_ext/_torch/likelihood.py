@@ -1,5 +1,6 @@
 """Log-likelihood of texts under a net that predicts next tokens, as a module of the one engine."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ from torch.nn import functional
 
 from sklearn_ext._torch.decoding import Decoding, decoded
 from sklearn_ext._torch.losses import Loss
-from sklearn_ext._torch.packing import pack
+from sklearn_ext._torch.packing import Packed, pack
 
 __all__ = ["NextTokenLoss", "TextLikelihood"]
 
@@ -56,18 +57,41 @@ class TextLikelihood(nn.Module):
             "values" (n, longest, 2), also with an axis of length 1 in front: each token and the
             one that follows it, -1 where that is not counted; "lengths" (n,).
         """
+        values, packed = self._packed(inputs)
+        return _summed(self.body(packed.tokens, packed.positions), values, packed)
+
+    def _packed(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Packed]:
+        """Padded pairs of tokens, (n, longest, 2), and the tokens packed."""
         lengths, longest = inputs["lengths"].reshape(-1), inputs["values"].shape[-2]
-        n_rows = len(lengths)
-        values = inputs["values"].reshape(n_rows, longest, 2)
-        packed = pack(values[..., 0], lengths, together=bool(self.body.packs))
-        logits = self.body(packed.tokens, packed.positions).flatten(0, 1)
-        target = values[..., 1].reshape(-1)[packed.source]
-        counted = target != UNCOUNTED
-        losses = functional.cross_entropy(
-            logits[packed.place[counted]], target[counted], reduction="none"
-        )
-        row = packed.source[counted] // longest
-        return losses.new_zeros(n_rows).index_add(0, row, losses).view(1, n_rows, 1)
+        values = inputs["values"].reshape(len(lengths), longest, 2)
+        return values, pack(values[..., 0], lengths, together=bool(self.body.packs))
+
+    # In two parts, for :mod:`sklearn_ext._torch.frozen_states`
+
+    def cut_for(self, trained: Iterable[str]) -> int | None:
+        """Lowest block with a trained parameter; None for the first, or what lies below it."""
+        return self.body.cut_for([n.partition(".")[2] for n in trained]) or None  # type: ignore[operator]
+
+    def below(self, inputs: dict[str, Tensor], cut: int) -> dict[str, Tensor]:
+        """States that go into the upper part as "values" (n, longest, width), with "lengths"."""
+        values, packed = self._packed(inputs)
+        states = self.body.below(packed.tokens, packed.positions, cut)  # type: ignore[operator]
+        found = states.new_zeros(values.shape[:2].numel(), states.shape[-1])
+        found[packed.source] = states.flatten(0, 1)[packed.place]
+        return {
+            "values": found.unflatten(0, values.shape[:2]),
+            "lengths": inputs["lengths"].reshape(-1),
+        }
+
+    def above(self, inputs: dict[str, Tensor], states: dict[str, Tensor], cut: int) -> Tensor:
+        """Negative log-likelihoods, (1, n, 1), of what `below` gives."""
+        values, packed = self._packed(inputs)
+        padded = states["values"].reshape(values.shape[:2].numel(), -1)
+        found = padded.new_zeros(packed.tokens.numel(), padded.shape[-1])
+        found[packed.place] = padded[packed.source]
+        found = found.unflatten(0, packed.tokens.shape)
+        logits = self.body.above(packed.tokens, packed.positions, found, cut)  # type: ignore[operator]
+        return _summed(logits, values, packed)
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Negative log-likelihoods, (n, 1, 1)."""
@@ -76,3 +100,15 @@ class TextLikelihood(nn.Module):
     def continued(self, tokens: Tensor, decoding: Decoding, **rules: Any) -> list[list[int]]:
         """Draw what follows; see :func:`sklearn_ext._torch.decoding.decoded`."""
         return decoded(self.body.step, tokens, decoding, **rules)  # type: ignore[arg-type]
+
+
+def _summed(logits: Tensor, values: Tensor, packed: Packed) -> Tensor:
+    """Add up the negative log-likelihoods of each row, (1, n, 1)."""
+    n_rows, longest = values.shape[:2]
+    target = values[..., 1].reshape(-1)[packed.source]
+    counted = target != UNCOUNTED
+    losses = functional.cross_entropy(
+        logits.flatten(0, 1)[packed.place[counted]], target[counted], reduction="none"
+    )
+    row = packed.source[counted] // longest
+    return losses.new_zeros(n_rows).index_add(0, row, losses).view(1, n_rows, 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from inspect import ismethod
 from typing import Any, cast
 
@@ -85,6 +86,7 @@ class LoRAModule(nn.Module):
         self.base = shared_copy(base)
         self._frozen = dict(self.base.named_parameters())
         self._names = list(self._frozen)
+        self._names_of = _all_names(base)
         self._members = base.parameter_members() if hasattr(base, "parameter_members") else []  # type: ignore[operator]
         adapted = chosen_weights(base, settings)
         self.low_rank = nn.ModuleDict(
@@ -177,6 +179,49 @@ class LoRAModule(nn.Module):
     def rate_ratio(self, name: str) -> float:
         """Learning rate of a trained parameter over that of the others: B has its own [2]_."""
         return self._ratio_of_B if name.endswith(".weight_B") else 1.0
+
+    # In two parts, for :mod:`sklearn_ext._torch.frozen_states`
+
+    @cached_property
+    def cut(self) -> Any:
+        """Where nothing below is trained; None if nothing is computed there."""
+        if not hasattr(self.base, "cut_for"):
+            return None
+        names = [name for first in self._trained() for name in self._names_of[first]]
+        return self.base.cut_for(names)  # type: ignore[operator]
+
+    def _trained(self) -> list[str]:
+        """First names of changed weights, in the order of the base."""
+        trained = {_name(key) for part in (self.low_rank, self.whole) for key in part.keys()}
+        return [name for name in self._names if name in trained]
+
+    @property
+    def first_trained(self) -> str:
+        """Name of the first changed weight, in the order of the base."""
+        return self._trained()[0]
+
+    @torch.no_grad()
+    def below(self, inputs: Any) -> Any:
+        """What the base gives below the cut, always the same: there is no dropout."""
+        training = self.training
+        self.train(False)
+        try:
+            if not self.is_merged:
+                self._put({name: self._rounded_frozen(name) for name in self._frozen})
+            return self.base.below(inputs, self.cut)  # type: ignore[operator]
+        finally:
+            if not self.is_merged:
+                self._put(self._frozen)
+            self.train(training)
+
+    def above(self, inputs: Any, states: Any) -> Tensor:
+        """Raw outputs of inputs and what `below` gives for them."""
+        with self._changed():
+            return self.base.above(inputs, states, self.cut)  # type: ignore[operator, no-any-return]
+
+    def in_parts(self, inputs: Any) -> Tensor:
+        """Raw outputs; what lies below the cut has neither dropout nor gradients."""
+        return self.above(inputs, self.below(inputs))
 
     # Changed weights
 
@@ -301,6 +346,15 @@ def _add_change(change: LowRank, layer: nn.Module) -> Callable[[], None]:
         return lambda: own.pop("forward")
     add = change.added_to_rows if isinstance(layer, nn.Embedding) else change.added_to
     return layer.register_forward_hook(lambda module, args, outputs: add(outputs, args[0])).remove
+
+
+def _all_names(base: nn.Module) -> dict[str, list[str]]:
+    """Names of each parameter by its first one; a tied parameter has several."""
+    first = {id(parameter): name for name, parameter in base.named_parameters()}
+    found: dict[str, list[str]] = {name: [] for name in first.values()}
+    for name, parameter in base.named_parameters(remove_duplicate=False):
+        found[first[id(parameter)]].append(name)
+    return found
 
 
 def _key(name: str) -> str:

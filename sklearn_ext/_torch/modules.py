@@ -5,11 +5,11 @@ leading axis and multiplied in one batched product. A single member is made of p
 :class:`torch.nn.Linear` layers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from math import sqrt
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -143,15 +143,60 @@ class Tower(nn.Module):
 
     def forward(self, encoded: Tensor) -> Tensor:
         """Raw outputs, (k, n, n_outputs), of encoded rows (n, n_encoded) or (k, n, n_encoded)."""
+        return self._raw(self._through(self.hidden, self._first(encoded)))
+
+    def _first(self, encoded: Tensor) -> Tensor:
+        """Inputs of the first layer, (k, n, width), or (n, width) of a single member."""
         if encoded.ndim == 2 and (self.n_members > 1 or self.learns_inputs):
             encoded = encoded.expand(self.n_members, *encoded.shape)
         values = self._inputs(encoded)
-        if self.n_members == 1 and values.ndim == 3:  # its layers are plain ones
-            values = values[0]
-        for layer in self.hidden:
+        # The layers of a single member are plain ones.
+        return values[0] if self.n_members == 1 and values.ndim == 3 else values
+
+    def _through(self, layers: Iterable[nn.Module], values: Tensor) -> Tensor:
+        for layer in layers:
             values = self.dropout(self.activation(layer(values)))
+        return values
+
+    def _raw(self, values: Tensor) -> Tensor:
         raw: Tensor = self.output(values)
         return raw.unsqueeze(0) if self.n_members == 1 else raw
+
+    # In two parts, for :mod:`sklearn_ext._torch.frozen_states`
+
+    def cut_for(self, trained: Iterable[str]) -> int:
+        """First of these that has a trained parameter: waves and embeddings, 0; layers, from 1.
+
+        Parameters
+        ----------
+        trained : iterable of str
+            Names of trained parameters. Without any it is the output layer.
+        """
+        cut = len(self.hidden) + 1
+        for name in trained:
+            part, number, *_ = name.split(".")
+            if part != "output":
+                cut = min(cut, int(number) + 1 if part == "hidden" else 0)
+        return cut
+
+    def has_below(self, cut: int) -> bool:
+        """Whether anything is computed below a cut."""
+        return cut > 1 or (cut == 1 and self.learns_inputs)
+
+    def below(self, encoded: Tensor, cut: int) -> list[Tensor]:
+        """What goes into the upper part, (n, width) of each member."""
+        if cut > 0:
+            encoded = self._through(list(self.hidden)[: cut - 1], self._first(encoded))
+        elif encoded.ndim == 2:
+            encoded = encoded.expand(self.n_members, *encoded.shape)
+        return [encoded] if encoded.ndim == 2 else list(encoded)
+
+    def above(self, states: Sequence[Tensor], cut: int) -> Tensor:
+        """Raw outputs, (k, n, n_outputs), of what `below` gives."""
+        values = states[0] if self.n_members == 1 else torch.stack(list(states))
+        if cut == 0:
+            return self(values)  # type: ignore[no-any-return]
+        return self._raw(self._through(list(self.hidden)[cut - 1 :], values))
 
     def _inputs(self, encoded: Tensor) -> Tensor:
         """Encoded columns that are seen, waves and embeddings."""
@@ -256,12 +301,38 @@ class FeedForward(nn.Module):
 
     def members(self, encoded: Tensor) -> Tensor:
         """Raw outputs, (n_members, n, n_outputs), of rows for all members or of their own."""
-        values = encoded.to(self._some_bias().dtype)
-        parts = [
-            tower(values if values.ndim == 2 else values[members])
-            for members, tower in zip(self.tower_slices, self.towers, strict=True)
-        ]
+        parts = [tower(values) for tower, values in self._seen(encoded)]
         return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+    def _seen(self, encoded: Tensor) -> Iterator[tuple[Any, Tensor]]:
+        """Pair each tower with its rows."""
+        values = encoded.to(self._some_bias().dtype)
+        for members, tower in zip(self.tower_slices, self.towers, strict=True):
+            yield tower, values if values.ndim == 2 else values[members]
+
+    # In two parts, for :mod:`sklearn_ext._torch.frozen_states`
+
+    def cut_for(self, trained: Iterable[str]) -> list[int] | None:
+        """Cut of each tower, see :meth:`Tower.cut_for`; None if nothing is computed below."""
+        own: list[list[str]] = [[] for _ in self.towers]
+        for name in trained:
+            _, number, local = name.split(".", 2)
+            own[int(number)].append(local)
+        towers = cast(Sequence[Tower], self.towers)
+        cuts = [tower.cut_for(names) for tower, names in zip(towers, own, strict=True)]
+        some = any(tower.has_below(cut) for tower, cut in zip(towers, cuts, strict=True))
+        return cuts if some else None
+
+    def below(self, encoded: Tensor, cuts: Sequence[int]) -> list[Tensor]:
+        """What goes into the upper part, (n, width) of each member."""
+        pairs = zip(self._seen(encoded), cuts, strict=True)
+        return [state for (tower, values), cut in pairs for state in tower.below(values, cut)]
+
+    def above(self, encoded: Tensor, states: Sequence[Tensor], cuts: Sequence[int]) -> Tensor:
+        """Raw outputs, (n_members, n, n_outputs), of what `below` gives."""
+        towers = cast(Sequence[Tower], self.towers)
+        triples = zip(towers, self.tower_slices, cuts, strict=True)
+        return torch.cat([tower.above(states[members], cut) for tower, members, cut in triples])
 
     def forward(self, X: Tensor) -> Tensor:
         """Raw outputs of raw rows, (n, n_members, n_outputs)."""

@@ -8,7 +8,7 @@ prints is left changed.
 import inspect
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -200,7 +200,140 @@ def copy_weights(body: nn.Module, model: Any) -> None:
     inner.load_state_dict(source.state_dict())
 
 
-class PretrainedEncoder(nn.Module):
+class _InTwoParts(nn.Module):
+    """A model of transformers whose lower and upper layers can be computed apart.
+
+    For :mod:`sklearn_ext._torch.frozen_states`. A subclass has `model` and calls it in ``_called``.
+    """
+
+    model: nn.Module
+
+    def _called(self, *inputs: Any) -> Tensor:
+        """What `forward` gives."""
+        raise NotImplementedError
+
+    def _called_inside(self, *inputs: Any) -> None:
+        """Go through the layers; what lies behind them need not be computed."""
+        self._called(*inputs)
+
+    def forward(self, tokens: Tensor, further: Tensor | None = None) -> Tensor:
+        """Compute states, or logits, of tokens (n, length)."""
+        return self._called(tokens, further)
+
+    def cut_for(self, trained: Iterable[str]) -> int:
+        """Lowest layer with a trained parameter, at most the last one; 0 where layers are no chain.
+
+        The embeddings are below all layers, and so is everything that this cannot tell of.
+        """
+        found = _layers(self.model)
+        if found is None:
+            return 0
+        path, n_layers = found
+        names = [name for name, _ in self.named_parameters(remove_duplicate=False)]
+        behind = _behind(self, names, f"model.{path}.")
+        cut = n_layers - 1
+        for name in trained:
+            if name.startswith(f"model.{path}."):
+                cut = min(cut, int(name.removeprefix(f"model.{path}.").partition(".")[0]))
+            elif name not in behind:
+                return 0
+        return cut if cut and self._is_chain(cut) else 0
+
+    def below(self, tokens: Tensor, further: Tensor | None, cut: int) -> Tensor:
+        """States that go into layer `cut`, (n, length, width)."""
+        found: list[Tensor] = []
+
+        def keep(layer: nn.Module, args: Any, outputs: Any) -> None:
+            found.append(outputs[0] if isinstance(outputs, tuple) else outputs)
+
+        with self._only(slice(cut)) as layers, _hook(layers[-1].register_forward_hook(keep)):
+            self._called_inside(tokens, further)
+        return found[0]
+
+    def above(self, tokens: Tensor, further: Tensor | None, states: Tensor, cut: int) -> Tensor:
+        """What `forward` gives, of what `below` gives."""
+
+        def replace(layer: nn.Module, args: Any, options: dict[str, Any]) -> tuple[Any, Any]:
+            if args:
+                return (states, *args[1:]), options
+            return args, {**options, "hidden_states": states}
+
+        with self._only(slice(cut, None)) as layers:
+            hook = layers[0].register_forward_pre_hook(replace, with_kwargs=True)
+            with _hook(hook):
+                return self._called(tokens, further)
+
+    @contextmanager
+    def _only(self, chosen: slice) -> Iterator[nn.ModuleList]:
+        """Let the model have some of its layers only."""
+        path, _ = _layers(self.model)  # type: ignore[misc]
+        parent, _, name = path.rpartition(".")
+        owner = self.model.get_submodule(parent)
+        whole: Any = owner._modules[name]
+        owner._modules[name] = whole[chosen]
+        try:
+            yield whole[chosen]
+        finally:
+            owner._modules[name] = whole
+
+    @torch.no_grad()
+    def _is_chain(self, cut: int) -> bool:
+        """Try whether both parts give what the whole gives; not all layers are a plain chain."""
+        tokens = torch.tensor([[1, 2, 3, 4]], device=next(self.parameters()).device)
+        further = self._some_further(tokens)
+        training = self.training
+        self.train(False)
+        try:
+            whole = self(tokens, further)
+            parts = self.above(tokens, further, self.below(tokens, further, cut), cut)
+        except (IndexError, KeyError, TypeError, ValueError):
+            return False
+        finally:
+            self.train(training)
+        return bool(torch.allclose(whole, parts, atol=1e-4 * float(whole.abs().max())))
+
+    def _some_further(self, tokens: Tensor) -> Tensor | None:
+        return None
+
+
+@contextmanager
+def _hook(handle: Any) -> Iterator[None]:
+    """Take a hook away behind the block."""
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _layers(model: nn.Module) -> tuple[str, int] | None:
+    """Path and number of all layers, if there is one list of so many as the model says."""
+    settings: Any = model.config
+    n_layers = getattr(settings, "num_hidden_layers", None)
+    paths = [
+        path
+        for path, module in model.named_modules()
+        if isinstance(module, nn.ModuleList) and len(module) == n_layers
+    ]
+    return (paths[0], n_layers) if len(paths) == 1 and n_layers is not None else None
+
+
+def _behind(module: nn.Module, names: Sequence[str], layers: str) -> set[str]:
+    """Names of parameters that come into play behind the layers only.
+
+    These are registered behind them, and are no tables, which a model may look into anywhere.
+    """
+    last = max(number for number, name in enumerate(names) if name.startswith(layers))
+    first = set(names[: last + 1])
+    tied = {id(module.get_parameter(name)) for name in first}
+    return {
+        name
+        for name in names[last + 1 :]
+        if id(module.get_parameter(name)) not in tied
+        and not isinstance(module.get_submodule(name.rpartition(".")[0]), nn.Embedding)
+    }
+
+
+class PretrainedEncoder(_InTwoParts):
     """An encoder of transformers.
 
     Parameters
@@ -217,14 +350,17 @@ class PretrainedEncoder(nn.Module):
         settings: Any = self.model.config
         self.width = int(settings.hidden_size)
 
-    def forward(self, tokens: Tensor, inside: Tensor) -> Tensor:
+    def _called(self, tokens: Tensor, inside: Tensor) -> Tensor:
         """Compute states (n, length, width) of tokens (n, length), of which some are `inside`."""
         found = self.model(input_ids=tokens, attention_mask=inside.long())
         states: Tensor = found.last_hidden_state
         return states
 
+    def _some_further(self, tokens: Tensor) -> Tensor:
+        return torch.ones_like(tokens, dtype=torch.bool)
 
-class PretrainedCausal(nn.Module):
+
+class PretrainedCausal(_InTwoParts):
     """A language model of transformers.
 
     Parameters
@@ -242,11 +378,15 @@ class PretrainedCausal(nn.Module):
         self.model = _empty(config, "AutoModelForCausalLM", dropout)
         self.packs = packs
 
-    def forward(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
+    def _called(self, tokens: Tensor, positions: Tensor | None) -> Tensor:
         """Compute logits (n, length, n_tokens) of what follows each of the tokens (n, length)."""
         packed = {} if positions is None else {"position_ids": positions}
         logits: Tensor = self.model(input_ids=tokens, use_cache=False, **packed).logits
         return logits
+
+    def _called_inside(self, tokens: Tensor, positions: Tensor | None) -> None:
+        packed = {} if positions is None else {"position_ids": positions}
+        self.model.base_model(input_ids=tokens, use_cache=False, **packed)  # type: ignore[operator]
 
     def step(self, tokens: Tensor, memory: Any) -> tuple[Tensor, Any]:
         """Read further tokens (n, new) of texts; logits (n, n_tokens) of what follows the last."""

@@ -112,12 +112,14 @@ class Recurrence(nn.Module):
         self.dropout = SharedDropout(dropout)
         self.walk: Callable[[Cell, Tensor], Tensor] = walk_through
 
-    def forward(self, values: Tensor, lengths: Tensor | None) -> Tensor:
+    def forward(
+        self, values: Tensor, lengths: Tensor | None, layers: slice = slice(None)
+    ) -> Tensor:
         """Outputs of all steps, (n_steps, n, n_outputs), of padded values (n_steps, n, n_inputs).
 
-        Outputs at padded steps have no meaning.
+        Outputs at padded steps have no meaning. `layers` are those to go through.
         """
-        for layer, cell in enumerate(_cells(self.ahead)):
+        for layer, cell in list(enumerate(_cells(self.ahead)))[layers]:
             if layer:
                 values = self.dropout(values)
             outputs = self.walk(cell, values)

@@ -3,9 +3,9 @@
 All padded values have their steps on the first axis, (n_steps, n, width).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -174,17 +174,76 @@ class SequenceNet(nn.Module):
 
     def pooled(self, values: Tensor, lengths: Tensor) -> Tensor:
         """Values of all poolings, (n, n_pooled)."""
-        outputs, mask = self.stepwise(values, lengths)
+        return self._pooled(*self.stepwise(values, lengths))
+
+    def _pooled(self, outputs: Tensor, mask: Tensor | None) -> Tensor:
         summaries = [pooling.sum_up(outputs, mask) for pooling in self._poolings]
         return self._values(summaries)
 
     def stepwise(self, values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
         """What is pooled, (n_steps, n, width), and which steps exist, (n_steps, n, 1) or None."""
         local, lengths = self.local(values, lengths)
-        mask = step_mask(lengths, len(local))
-        states = self.recurrence(local, None if mask is None else lengths)
-        outputs = states if self.stem is None else torch.cat([local, states], dim=-1)
-        return outputs, mask
+        return self._beside(local, self._walked(local, lengths)), step_mask(lengths, len(local))
+
+    def _walked(self, values: Tensor, lengths: Tensor, layers: slice = slice(None)) -> Tensor:
+        """Go through layers of the recurrence."""
+        mask = step_mask(lengths, len(values))
+        walked: Tensor = self.recurrence(values, None if mask is None else lengths, layers)
+        return walked
+
+    def _beside(self, local: Tensor, states: Tensor) -> Tensor:
+        """Put the outputs of the stem in front of states."""
+        return states if self.stem is None else torch.cat([local, states], dim=-1)
+
+    # In two parts, for :mod:`sklearn_ext._torch.frozen_states`
+
+    @property
+    def n_layers(self) -> int:
+        """Number of recurrent layers."""
+        return len(self.recurrence.ahead)
+
+    def cut_for(self, trained: Iterable[str]) -> int:
+        """First of these with a trained parameter: stem, 0; layers, from 1; poolings; output.
+
+        Parameters
+        ----------
+        trained : iterable of str
+            Names of trained parameters. Without any it is the output.
+        """
+        cut = self.n_layers + 2
+        for name in trained:
+            part, *rest = name.split(".")
+            if part == "recurrence":
+                cut = min(cut, int(rest[1]) + 1)
+            elif part != "output":
+                cut = min(cut, 0 if part == "stem" else self.n_layers + 1)
+        return cut
+
+    def below(self, values: Tensor, lengths: Tensor, cut: int) -> Tensor | dict[str, Tensor]:
+        """What goes into the upper part, rows first.
+
+        It is the pooled values (n, n_pooled), or "values" (n, n_steps, width) and "lengths" (n,):
+        what is pooled, or the outputs of the stem and, beside them, those of the layer below.
+        """
+        local, lengths = self.local(values, lengths)
+        steps = local
+        if cut > 1:
+            steps = self._beside(local, self._walked(local, lengths, slice(cut - 1)))
+        if cut > self.n_layers + 1:
+            return self._pooled(steps, step_mask(lengths, len(steps)))
+        return {"values": steps.transpose(0, 1), "lengths": lengths}
+
+    def above(self, states: Any, cut: int) -> Tensor:
+        """Raw outputs, (n, n_outputs), of what `below` gives."""
+        if cut > self.n_layers + 1:
+            return self.judged(states)
+        steps, lengths = states["values"].transpose(0, 1).contiguous(), states["lengths"]
+        if cut <= self.n_layers:
+            width = 0 if self.stem is None else self.stem.n_outputs
+            first = steps if cut == 1 else steps[..., width:]
+            walked = self._walked(first, lengths, slice(cut - 1, None))
+            steps = self._beside(steps[..., :width], walked)
+        return self.judged(self._pooled(steps, step_mask(lengths, len(steps))))
 
     def local(self, values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs of the recurrence, (n_steps, n, width), and the lengths there."""
@@ -329,13 +388,15 @@ class SequenceEnsemble(nn.Module):
         scaled = series_scaled(views, step_mask(lengths, values.shape[-3]), lengths)
         return torch.cat([values, scaled], dim=-1)
 
-    def of_each(self, inputs: dict[str, Tensor], what: str = "forward") -> list[Tensor]:
-        """Call a method of each member's net with its sequences."""
+    def of_each(self, inputs: dict[str, Tensor], what: str = "forward", *further: Any) -> list[Any]:
+        """Call a method of each member's net with its sequences and further arguments."""
         values, lengths = self.prepared(inputs), inputs["lengths"]
         shared = lengths.ndim == 1
         return [
             getattr(net, what)(
-                values if shared else values[member], lengths if shared else lengths[member]
+                values if shared else values[member],
+                lengths if shared else lengths[member],
+                *further,
             )
             for member, net in enumerate(self.nets)
         ]
@@ -347,6 +408,29 @@ class SequenceEnsemble(nn.Module):
     def pooled(self, inputs: dict[str, Tensor]) -> Tensor:
         """Pooled values of all members side by side, (n, n_members * n_pooled)."""
         return torch.cat(self.of_each(inputs, "pooled"), dim=-1)
+
+    # In two parts, for :mod:`sklearn_ext._torch.frozen_states`
+
+    def cut_for(self, trained: Iterable[str]) -> int | None:
+        """Lowest cut of the nets, see :meth:`SequenceNet.cut_for`; None for nothing below."""
+        nets = cast(Sequence[SequenceNet], self.nets)
+        own: list[list[str]] = [[] for _ in nets]
+        for name in trained:
+            _, number, local = name.split(".", 2)
+            own[int(number)].append(local)
+        cut = min(net.cut_for(names) for net, names in zip(nets, own, strict=True))
+        lowest = 1 if nets[0].stem is None else 0  # to scale the inputs is hardly anything
+        return cut if cut > lowest else None
+
+    def below(self, inputs: dict[str, Tensor], cut: int) -> list[Any]:
+        """What goes into the upper part of each member."""
+        return self.of_each(inputs, "below", cut)
+
+    def above(self, inputs: dict[str, Tensor], states: Sequence[Any], cut: int) -> Tensor:
+        """Raw outputs of each member, (n_members, n, n_outputs), of what `below` gives."""
+        nets = cast(Sequence[SequenceNet], self.nets)
+        pairs = zip(nets, states, strict=True)
+        return torch.stack([net.above(own, cut) for net, own in pairs])
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Raw outputs of raw sequences, (n, n_members, n_outputs)."""

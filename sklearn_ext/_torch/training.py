@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from sklearn_ext._torch.batches import Batch, Rows
+from sklearn_ext._torch.batches import Batch, Rows, first_of
 from sklearn_ext._torch.schedules import UNTIMED, rate_factor
 
 __all__ = [
@@ -247,9 +247,7 @@ class GradientSteps:
 
 
 def _row_axis_length(batch: Batch) -> int:
-    inputs = batch.inputs
-    first = next(iter(inputs.values())) if isinstance(inputs, dict) else inputs
-    return int(first.shape[int(batch.per_member)])
+    return int(first_of(batch.inputs).shape[int(batch.per_member)])
 
 
 def _cut(batch: Batch, slices: int) -> Iterator[Batch]:

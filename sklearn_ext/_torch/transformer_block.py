@@ -1,5 +1,6 @@
 """Attention and feed-forward blocks of our own transformers, GPT and text encoder."""
 
+from collections.abc import Iterable
 from math import sqrt
 
 import torch
@@ -10,7 +11,15 @@ from sklearn_ext._torch.dropout import SharedDropout
 from sklearn_ext._torch.initialization import normal
 from sklearn_ext._torch.modules import linear_layer
 
-__all__ = ["Attention", "Block", "Rotation", "embedding", "rotations", "token_dropout"]
+__all__ = [
+    "Attention",
+    "Block",
+    "Rotation",
+    "embedding",
+    "lowest_block",
+    "rotations",
+    "token_dropout",
+]
 
 Tensor = torch.Tensor
 Rotation = tuple[Tensor, Tensor]  # cosines and sines, each (n or 1, 1, length, head_size)
@@ -114,6 +123,36 @@ class Attention(nn.Module):
 def embedding(rows: int, width: int, scale: float, generator: torch.Generator) -> nn.Embedding:
     """Make an embedding without drawing from torch's global generator."""
     return nn.Embedding(rows, width, _weight=normal((rows, width), scale, generator))
+
+
+def lowest_block(trained: Iterable[str], n_blocks: int) -> int:
+    """Find the lowest block of a transformer of ours that has a trained parameter.
+
+    Parameters
+    ----------
+    trained : iterable of str
+        Names of trained parameters.
+    n_blocks : int
+        Number of blocks.
+
+    Returns
+    -------
+    number : int
+        From 0, also for what lies in front of the blocks; `n_blocks` if only what lies behind them
+        is trained.
+
+    Examples
+    --------
+    >>> from sklearn_ext._torch.transformer_block import lowest_block
+    >>> lowest_block(["norm.bias", "blocks.2.up.weight"], 4)
+    2
+    """
+    number = n_blocks
+    for name in trained:
+        part, local, *_ = name.split(".")
+        if part != "norm":
+            number = min(number, int(local) if part == "blocks" else 0)
+    return number
 
 
 def token_dropout(dropout: nn.Module, states: Tensor) -> Tensor:

@@ -6,11 +6,11 @@ import numpy as np
 from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import check_scoring, get_scorer
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
-from sklearn.utils import check_array, check_random_state, column_or_1d, indexable
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import check_random_state, indexable
 
 from sklearn_ext.inspection._fit_measurements import Task
 from sklearn_ext.inspection._fit_report import FitDiagnosis
+from sklearn_ext.inspection._fit_targets import checked_target, output_names
 from sklearn_ext.inspection._fit_weights import (
     asking_for_weights,
     checked_weights,
@@ -130,7 +130,8 @@ def diagnose_fit(
     'Take freedom away'
     """
     classification = _is_classification(estimator)
-    names, y = _output_names(y), _checked_target(y, classification)
+    _check_references(references)
+    names, y = output_names(y), checked_target(y, classification)
     X, y = indexable(X, y)
     scorer, score_name = _scorer(estimator, scoring, classification)
     seeds = [int(seed) for seed in check_random_state(random_state).randint(_SEEDS, size=3)]
@@ -141,7 +142,8 @@ def diagnose_fit(
     model = estimator
     if weight is not None:
         model, scorer = _weighted(estimator), weighted_scorer(scorer)
-    task = Task(X, y, weight, _counted(splits, weight), scorer, classes, table, n_jobs)
+    splits = _counted(splits, weight, len(y))
+    task = Task(X, y, weight, splits, scorer, classes, table, n_jobs)
     perfect = _perfect_score(task, score_name)
     found = _measured(task, model, references, score_name, seeds[1:])
     _check_scale(found["reference_scores"]["constant"][:, 0].mean(), perfect)
@@ -150,7 +152,9 @@ def diagnose_fit(
         scoring=score_name,
         perfect_score=perfect,
         outputs={
-            name: FitDiagnosis(scoring="R²", perfect_score=1.0, **labels, **_at(found, j))
+            name: FitDiagnosis(
+                scoring="R²", perfect_score=1.0, outputs={}, **labels, **_at(found, j)
+            )
             for j, name in enumerate(names, start=1)
         },
         **labels,
@@ -191,52 +195,27 @@ def _at(found, column):
 
 def _is_classification(estimator):
     """Tell classifiers from regressors."""
-    if is_classifier(estimator) or is_regressor(estimator):
+    if hasattr(estimator, "fit") and (is_classifier(estimator) or is_regressor(estimator)):
         return is_classifier(estimator)
     raise TypeError(
         f"estimator must be a classifier or a regressor, got {type(estimator).__name__}."
     )
 
 
-def _output_names(y):
-    """Names of several columns of targets: those of a data frame, or numbers; else none."""
-    if len(np.shape(y)) < 2 or np.shape(y)[1] == 1:
-        return []
-    return list(getattr(y, "columns", range(np.shape(y)[1])))
-
-
-def _checked_target(y, classification):
-    """Targets as an array, of one dimension where they have one column, to be learned from."""
-    if classification:
-        y = _checked_labels(y)
-    else:
-        y = check_array(y, dtype=float, ensure_2d=False, ensure_all_finite=False, input_name="y")
-        if not np.isfinite(y).all():
-            raise ValueError("y contains NaN or infinity. Leave those rows out.")
-        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-    for number, column in enumerate(y.reshape(len(y), -1).T):
-        if len(np.unique(column)) < 2:
-            where = "y" if y.ndim == 1 else f"y[:, {number}]"
-            raise ValueError(f"{where} holds the one value {column[0]} only: nothing to learn.")
-    return y
-
-
-def _checked_labels(y):
-    """Labels in one column."""
-    if len(np.shape(y)) == 2 and np.shape(y)[1] > 1:
-        raise ValueError(
-            f"y has {np.shape(y)[1]} columns of labels, and one is diagnosed at a time: pass a "
-            "classifier of one label and y[:, 0], then y[:, 1], and so on."
+def _check_references(references):
+    if not (references is None or isinstance(references, dict)):
+        raise TypeError(
+            "references must be a dict of names to estimators or None, got "
+            f"{type(references).__name__}."
         )
-    y = column_or_1d(y)
-    check_classification_targets(y)
-    return y
 
 
 def _scorer(estimator, scoring, classification):
     """Scorer and its name."""
     if scoring is None:
         scoring = "accuracy" if classification else "r2"
+    if not (isinstance(scoring, str) or callable(scoring)):
+        raise TypeError(f"scoring must be one score, a str or a callable, got {scoring!r}.")
     if isinstance(scoring, str):
         return get_scorer(scoring), "R²" if scoring == "r2" else scoring
     return check_scoring(estimator, scoring), getattr(scoring, "__name__", "score")
@@ -250,14 +229,15 @@ def _splitter(cv, y, classification, seed):
     return check_cv(cv, y, classifier=classification)
 
 
-def _counted(splits, weight):
-    """Folds without their rows of weight 0."""
+def _counted(splits, weight, n_rows):
+    """Folds as numbers of rows, without those of weight 0."""
     if len(splits) < 2:
         raise ValueError(f"cv must give at least 2 folds, got {len(splits)}: spread is needed.")
+    rows = np.arange(n_rows)
+    splits = [(rows[train], rows[test]) for train, test in splits]  # they may be masks
     if weight is None:
         return splits
-    rows = np.arange(len(weight))
-    return [tuple(rows[part][weight[rows[part]] > 0] for part in split) for split in splits]
+    return [tuple(part[weight[part] > 0] for part in split) for split in splits]
 
 
 def _weighted(estimator):

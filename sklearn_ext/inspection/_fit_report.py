@@ -1,6 +1,6 @@
 """What a diagnosis of a fit found, and its report in words."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -82,7 +82,7 @@ class FitDiagnosis:
     validation_curve: np.ndarray
     noise_ceiling: float
     test_ratio: float
-    outputs: dict = field(default_factory=dict)
+    outputs: dict
 
     @property
     def chance_score(self):

@@ -9,6 +9,8 @@ needs to be a `BaseNet` and
   and through ``_plain_module()`` where it needs a net with nothing around it;
 - to take ``warm_start=True`` in ``fit(X, y, sample_weight=, validation_set=)`` as "go on from
   ``net_``", and to train those parameters only that ``net_.module_.named_parameters()`` yields;
+- to have a module that can be cut, see :mod:`sklearn_ext._torch.frozen_states`, where what lies
+  below all trained layers is to be computed once;
 - to let methods of its module that are called from outside be methods, not attributes: the adapted
   module puts the changed weights in place around each call of one;
 - to keep all that `fit` learns besides in attributes that are replaced, never changed in place: the
@@ -98,10 +100,19 @@ class NetAdaptation:
         done : callable
             Gives it the parameters of before.
         """
+        caches = plan["cache_frozen"]
+        if caches:
+            _check_something_below(self.module(adapted))
         copied = shallow_copy(adapted)
+        plan = {name: value for name, value in plan.items() if name != "cache_frozen"}
         before = {name: getattr(copied, name) for name in (*plan, "warm_start")}
-        vars(copied).update(plan, warm_start=True)
-        return copied, lambda: vars(copied).update(before)
+        vars(copied).update(plan, warm_start=True, _caches_frozen=caches)
+
+        def done():
+            vars(copied).update(before)
+            del copied._caches_frozen
+
+        return copied, done
 
     @staticmethod
     def fit(estimator, data, partial):
@@ -147,6 +158,17 @@ class NetAdaptation:
     def losses(adapted):
         """Give the training losses of the last run."""
         return adapted.loss_curve_
+
+
+def _check_something_below(module):
+    """Raise an error if there is nothing that could be computed once."""
+    if module.cut is None:
+        raise ValueError(
+            "cache_frozen=True needs layers below all those that are trained, but "
+            f"{module.first_trained} is trained, and nothing that is worth "
+            "keeping is known to be computed before it. Name upper layers only in target_modules "
+            "and modules_to_save, with bias='none' or 'lora_only', or set cache_frozen=False."
+        )
 
 
 def shallow_copy(estimator):

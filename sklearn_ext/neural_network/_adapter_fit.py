@@ -60,7 +60,8 @@ def _is_of_skorch(estimator):
 class AdapterFit:
     """Fitting, state and copies of an adapter.
 
-    A subclass has the parameters `estimator`, `store_base`, `warm_start`, and those above.
+    A subclass has the parameters `estimator`, `store_base`, `warm_start`, `cache_frozen`, and those
+    above.
     """
 
     # The base
@@ -146,7 +147,7 @@ class AdapterFit:
         else:
             base = self._frozen_base() or self._new_base(adaptation, context, data, classes)
             adapted = adaptation.adapted(base, self._settings(), self._generator())
-        plan = {name: getattr(self, name) for name in TRAINING}
+        plan = {name: getattr(self, name) for name in (*TRAINING, "cache_frozen")}
         plan["learning_rate_init"] = self._rate(adapted)
         model, done = adaptation.ready(adapted, plan)
         self._run(context, "adaptation", model, lambda: adaptation.fit(model, data, partial), data)

@@ -40,7 +40,8 @@ class BaseNet(
       ``_prediction_inputs`` gives to raw outputs of shape (n_samples, n_members, n_outputs).
     - ``_training_inputs(rows, device, dtype)`` turns a list of rows (training rows and, where
       there are some, validation rows) into the inputs of :class:`sklearn_ext._torch.batches.Rows`,
-      and gives the function from a batch of them to raw outputs, (n_members, n, n_outputs).
+      and gives the function from a batch of them to inputs of the module's method ``members``,
+      which makes raw outputs of them, (n_members, n, n_outputs).
     - ``_prediction_inputs(rows, device)`` turns a few rows into inputs of the module.
     - ``_add_raw_outputs(graph, module, arrays)`` does all of this in a graph of ONNX; only where
       :class:`sklearn_ext._onnx.export.OnnxExportMixin` is another base.
@@ -60,6 +61,8 @@ class BaseNet(
     # What :class:`LoRAAdapter` adapted the net by: fields of `sklearn_ext._torch.low_rank`'s
     # `LoRASettings`, or None for a plain net.
     _adaptation = None
+    # Whether it then computes what lies below all trained layers only once.
+    _caches_frozen = False
 
     def _fit_rows(self, X, y, sample_weight, validation_set, *, partial=False):
         """Fit all of it, with the attributes of before if anything fails."""
@@ -288,8 +291,13 @@ def checked_weights(sample_weight, n_rows):
     """Validate the weights of so many rows; None stays None."""
     if sample_weight is None:
         return None
-    rows = np.empty(n_rows)
-    return _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+    return _check_sample_weight(
+        sample_weight,
+        np.empty(n_rows),
+        dtype=np.float64,
+        ensure_non_negative=True,
+        copy=True,  # those of a Series are read-only, of which torch warns
+    )
 
 
 def drop_weightless(rows, y, weights):

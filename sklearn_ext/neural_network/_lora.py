@@ -104,6 +104,13 @@ class LoRAAdapter(
         Whether to print the losses of every epoch.
     warm_start : bool, default=False
         Whether another `fit` goes on from the changes of the last one.
+    cache_frozen : bool, default=False
+        Whether `fit` computes only once what the layers below all trained ones give for each row,
+        and keeps it while it runs, with the same result to rounding. Each step then costs what the
+        upper layers cost. It is an error where there is nothing to keep, as when the first
+        layer is trained, and for skorch nets; `partial_fit` and dask collections, which see a row
+        once, have no use for it. Of a text one state a token is kept, ``4 * hidden_size`` bytes in
+        single precision.
     store_base : bool, default=True
         Whether the pickle of a fitted adapter holds its base. False leaves a frozen base out, and
         `attach_base` gives it back; an adapter that is not fitted has its base always.
@@ -134,7 +141,9 @@ class LoRAAdapter(
     Notes
     -----
     All other training parameters (schedule, solver, dropout of the base, clipping, precision) are
-    those of the base. An adapted weight that no gradient reaches is an error.
+    those of the base. An adapted weight that no gradient reaches is an error. Where only upper
+    layers of a net of this library are trained, dropout is off below them: what goes into them is a
+    function of a row that does not change, whether or not it is cached.
 
     References
     ----------
@@ -180,6 +189,7 @@ class LoRAAdapter(
         "loraplus_lr_ratio": [Interval(Real, 0, None, closed="neither"), None],
         "quantization": [StrOptions({"nf4", "int8"}), None],
         "warm_start": ["boolean"],
+        "cache_frozen": ["boolean"],
         "store_base": ["boolean"],
         **{name: BaseNet._parameter_constraints[name] for name in TRAINING},
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
@@ -209,6 +219,7 @@ class LoRAAdapter(
         random_state=None,
         verbose=False,
         warm_start=False,
+        cache_frozen=False,
         store_base=True,
     ):
         values = locals()

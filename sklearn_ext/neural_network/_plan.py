@@ -149,7 +149,9 @@ class TrainingPlan:
     def _rows_of_run(self, data, valid, folds, device, dtype):
         """Training rows, watched rows or None, and the function from inputs to raw outputs."""
         parts = [part for part in (data, valid) if part is not None]
-        inputs, forward = self._training_inputs([part[0] for part in parts], device, dtype)
+        rows = [part[0] for part in parts]
+        inputs, prepare = self._training_inputs(rows, device, dtype)
+        inputs, forward = self._forward(rows, inputs, prepare)
         train, *watched = [
             self._to_rows(values, *part[1:], device, dtype)
             for values, part in zip(inputs, parts, strict=True)
@@ -158,6 +160,32 @@ class TrainingPlan:
             seen, held_out = folds
             return replace(train, of_members=seen), replace(train, of_members=held_out), forward
         return train, watched[0] if watched else None, forward
+
+    def _forward(self, rows, inputs, prepare):
+        """Inputs and the function from a batch of them to raw outputs, (n_members, n, n_outputs).
+
+        Where only upper layers of an adapted net learn, the others are a function that does not
+        change: without dropout or gradients, and where that is asked for computed only once.
+        """
+        import torch
+
+        from sklearn_ext._torch.frozen_states import frozen_states
+
+        module = self.net_.module_
+        if getattr(module, "cut", None) is None:
+            return inputs, lambda batch: module.members(prepare(batch))
+        if not self._caches_frozen:
+            return inputs, lambda batch: module.in_parts(prepare(batch))
+
+        def with_states(own, inputs):
+            parts = self._prediction_parts(own)
+            numbers = np.arange(len(own))
+            index = [torch.from_numpy(numbers[part]).to(self.net_.device) for part in parts]
+            states = frozen_states(inputs, lambda batch: module.below(prepare(batch)), index)
+            return {"inputs": inputs, "states": states}
+
+        inputs = [with_states(*pair) for pair in zip(rows, inputs, strict=True)]
+        return inputs, lambda batch: module.above(prepare(batch["inputs"]), batch["states"])
 
     def _to_rows(self, inputs, y, weights, device, dtype):
         """Put tensors of targets and weights beside the inputs."""

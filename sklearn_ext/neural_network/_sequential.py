@@ -89,7 +89,7 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
         )
 
     def _training_inputs(self, rows, device, dtype):
-        return [_as_ragged(sequences).to(device) for sequences in rows], self.net_.module_.members
+        return [_as_ragged(sequences).to(device) for sequences in rows], lambda batch: batch
 
     def _prediction_inputs(self, sequences, device):
         import torch

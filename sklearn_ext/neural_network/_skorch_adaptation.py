@@ -135,6 +135,11 @@ def _check_plan(plan):
                 f"{name}={plan[name]!r} is not for a skorch net: it has its own train_split, and "
                 "skorch's EarlyStopping among its callbacks. Leave it at 'auto'."
             )
+    if plan["cache_frozen"]:
+        raise ValueError(
+            "cache_frozen=True is not for a skorch net, whose loop feeds it rows of its own data "
+            "set. Set cache_frozen=False, or train on what its lower layers give."
+        )
 
 
 def _changes(net, plan):

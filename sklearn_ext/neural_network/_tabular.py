@@ -131,7 +131,7 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
             module.shares[members] = share / (members.stop - members.start)
 
     def _training_inputs(self, tables, device, dtype):
-        """Encode tables, where they are not too long, and leave the members to `forward`."""
+        """Encode tables, where they are not too long; else each batch is encoded."""
         import torch
 
         module = self.net_.module_
@@ -139,7 +139,7 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
         longest = max(len(table) for table in tables)
         encoded = longest * module.encoding.n_outputs <= ENCODED_AT_ONCE
         if not encoded:
-            return [_as_inputs(table).to(device) for table in tables], _encoding_forward(module)
+            return [_as_inputs(table).to(device) for table in tables], _encoded_by(module)
 
         def encode(table):
             # Filled part by part: joining the parts at the end would hold all of it twice.
@@ -149,7 +149,7 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
                 encoded[part] = module.encode(self._prediction_inputs(table[part], device))
             return encoded
 
-        return [encode(table) for table in tables], module.members
+        return [encode(table) for table in tables], lambda batch: batch
 
     def _rows_at_once(self, table):
         return max(1, min(super()._rows_at_once(table), PREDICTED_AT_ONCE // table.shape[1]))
@@ -211,13 +211,13 @@ def _as_inputs(table):
     return SparseTable(values, columns.long(), starts.long(), stored.shape[1])
 
 
-def _encoding_forward(module):
-    def forward(X):
+def _encoded_by(module):
+    def encoded(X):
         if X.ndim == 2:
-            return module.members(module.encode(X))
-        return module.members(module.encode(X.flatten(0, 1)).unflatten(0, X.shape[:2]))
+            return module.encode(X)
+        return module.encode(X.flatten(0, 1)).unflatten(0, X.shape[:2])
 
-    return forward
+    return encoded
 
 
 def _widths(hidden_layer_sizes):

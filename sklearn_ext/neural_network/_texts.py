@@ -63,6 +63,12 @@ def read_texts(estimator, X, *, reset):
     """
     if isinstance(X, str):
         raise ValueError("Iterable over raw text documents expected, string object received.")
+    if X is None:
+        raise ValueError("X=None: give a sequence of strings, or a table.")
+    if len(getattr(X, "shape", (0,))) == 1 and hasattr(X, "__len__") and len(X) == 0:
+        raise ValueError(
+            "Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is needed."
+        )
     if is_dask(X):
         raise TypeError(
             "X is a dask collection, which cannot be read here. Compute it, or call the method on "
@@ -78,7 +84,12 @@ def read_texts(estimator, X, *, reset):
             f"X is a table, but {type(estimator).__name__} was fitted on texts. Give a sequence of "
             "strings."
         )
-    table = validate_data(estimator, X, reset=reset, dtype=None)
+    try:
+        table = validate_data(estimator, X, reset=reset, dtype=None)
+    except ValueError as error:
+        if "Expected 2D array" in str(error):
+            error.add_note("Texts are a sequence of strings, such as a list; this X holds none.")
+        raise
     dtype = table.dtype if table.dtype in FLOATS else np.dtype(np.float64)
     return Texts(table_texts(table), dtype)
 

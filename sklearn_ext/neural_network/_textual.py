@@ -166,7 +166,7 @@ class BaseText(BaseNet):
         self.n_parameters_ = sum(parameter.numel() for parameter in module.parameters())
 
     def _training_inputs(self, rows, device, dtype):
-        return [part.as_ragged().to(device) for part in rows], self.net_.module_.members
+        return [part.as_ragged().to(device) for part in rows], lambda batch: batch
 
     def _prediction_inputs(self, rows, device):
         import torch

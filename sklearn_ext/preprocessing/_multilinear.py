@@ -26,6 +26,7 @@ __all__ = [
     "project",
     "rank_for_energy",
     "scatter",
+    "shape_of",
     "unfold",
 ]
 
@@ -224,7 +225,35 @@ def multilinear_rank(X, energy=1.0):
     return tuple(ranks)
 
 
+def shape_of(X):
+    """Shape of a tensor, also of one in nested lists.
+
+    Parameters
+    ----------
+    X : array-like
+        Numbers.
+
+    Returns
+    -------
+    shape : tuple of int
+        Sizes of the axes.
+
+    Raises
+    ------
+    ValueError
+        If the parts of X differ in shape.
+    """
+    try:
+        return np.shape(X)
+    except ValueError:
+        raise ValueError(
+            "X holds arrays of different shapes, and a tensor has none. Pad sequences with "
+            "SequencePadder first."
+        ) from None
+
+
 def _finite_tensor(X):
+    shape_of(X)
     X = np.asarray(X)
     X = X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
     if X.ndim == 0 or X.size == 0:

@@ -24,6 +24,7 @@ from sklearn_ext.preprocessing._multilinear import (
     find_bases,
     project,
     rank_for_energy,
+    shape_of,
 )
 
 __all__ = ["MultilinearPCA"]
@@ -263,7 +264,7 @@ class MultilinearPCA(
     def _read(self, X, reset=False):
         """Read tensors; scikit-learn's books are kept by the last axis."""
         checks = {"dtype": [np.float64, np.float32], "ensure_min_samples": 2 if reset else 1}
-        shape = np.shape(X) if isinstance(X, list | tuple) else getattr(X, "shape", ())
+        shape = shape_of(X) if isinstance(X, list | tuple) else getattr(X, "shape", ())
         if len(shape) <= 2:
             X = validate_data(self, X, reset=reset, **checks)
         else:

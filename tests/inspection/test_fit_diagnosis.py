@@ -430,6 +430,16 @@ def test_sparse_rows_and_random_splits():
     assert_allclose(found.test_ratio, 1 / 3)
 
 
+@pytest.mark.parametrize("weight", [None, np.arange(60) % 3])
+def test_folds_may_be_masks(weight):
+    X, y = sine(0.3, n=60)
+    splits = list(KFold(3).split(X))
+    masks = [tuple(np.isin(np.arange(60), part) for part in split) for split in splits]
+    options = {"references": CHEAP, "sample_weight": weight, "random_state": 0}
+    by_masks = diagnose_fit(Ridge(), X, y, cv=masks, **options)
+    assert str(by_masks) == str(diagnose_fit(Ridge(), X, y, cv=splits, **options))
+
+
 def test_texts_with_references_of_their_own():
     from sklearn.feature_extraction.text import CountVectorizer
 
@@ -463,6 +473,10 @@ def test_report_has_scores_reasons_and_advice():
     ("estimator", "changes", "error", "message"),
     [
         (KMeans(), {}, TypeError, "must be a classifier or a regressor, got KMeans"),
+        (None, {}, TypeError, "must be a classifier or a regressor, got NoneType"),
+        (Ridge(), {"y": None}, ValueError, "y=None: a diagnosis needs targets"),
+        (Ridge(), {"references": [Ridge()]}, TypeError, "dict of names to estimators.*got list"),
+        (Ridge(), {"scoring": ["r2"]}, TypeError, r"scoring must be one score.*got \['r2'\]"),
         (Ridge(), {"y": np.ones(40)}, ValueError, "one value 1.0 only"),
         (Ridge(), {"y": np.full(40, np.nan)}, ValueError, "y contains NaN or infinity"),
         (

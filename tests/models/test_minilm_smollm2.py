@@ -10,7 +10,7 @@ import transformers
 from numpy.testing import assert_allclose
 from sklearn.linear_model import LogisticRegression
 
-from sklearn_ext import CausalLanguageModel, TransformerClassifier
+from sklearn_ext import CausalLanguageModel, LoRAAdapter, TransformerClassifier
 
 QUESTIONS = {
     "where": "Where is Paris?|In which city did he live?|What country is that?|Which place is it?",
@@ -57,6 +57,18 @@ def test_minilm_embeddings_are_means_of_its_states(minilm):
             states = reference(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]
             assert_allclose(pooled, states.mean(0).numpy(), atol=1e-4)
     assert LogisticRegression().fit(found, LABELS).score(found, LABELS) == 1.0
+
+
+def test_minilms_top_layers_learn_from_kept_states(minilm):
+    base = TransformerClassifier(minilm, max_length=32, max_iter=0, random_state=0)
+    upper = {"target_modules": r".*layer\.[45]\..*", "modules_to_save": ["head"], "max_iter": 5}
+    plain, cached = (
+        LoRAAdapter.from_fitted(base.fit(TEXTS, LABELS), cache_frozen=c, random_state=0, **upper)
+        for c in (False, True)
+    )
+    plain.fit(TEXTS, LABELS), cached.fit(TEXTS, LABELS)
+    assert_allclose(plain.loss_curve_, cached.loss_curve_, rtol=1e-4)
+    assert_allclose(plain.predict_proba(TEXTS), cached.predict_proba(TEXTS), atol=1e-3)
 
 
 def test_smollm2_learns_and_knows_paris(smollm2):

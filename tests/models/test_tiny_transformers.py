@@ -9,7 +9,8 @@ import torch
 import transformers
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_ext import CausalLanguageModel, TransformerClassifier
+from sklearn_ext import CausalLanguageModel, LoRAAdapter, TransformerClassifier
+from sklearn_ext._torch.lora import LoRAModule
 
 TEXTS = ["one two", "two three four one two three", "four", "", "one one"] * 2
 LABELS = [0, 1, 0, 1, 0] * 2
@@ -181,6 +182,52 @@ def test_encoder_is_trained_as_a_whole_and_repeats(encoder, capfd):
     assert_array_equal(returned.predict_proba(TEXTS), first.predict_proba(TEXTS))
     assert torch.equal(state, torch.get_rng_state())
     assert capfd.readouterr() == ("", "")
+
+
+def upper_adapters(base, **params):
+    """Adapters of the upper of two layers, without and with a cache."""
+    settings = {"target_modules": r".*(layers?|h)\.1\..*", "r": 2, "max_iter": 5, "batch_size": 4}
+    return [
+        LoRAAdapter.from_fitted(base, cache_frozen=c, random_state=0, **settings | params)
+        for c in (False, True)
+    ]
+
+
+@pytest.mark.parametrize("params", [{"bias": "lora_only"}, {"quantization": "int8"}])
+def test_kept_states_of_lower_layers_change_nothing(causal, params):
+    base = untrained(causal[0], dropout=0.2)
+    plain, cached = (a.fit(TEXTS) for a in upper_adapters(base, **params))
+    assert_allclose(plain.loss_curve_, cached.loss_curve_, rtol=1e-5)
+    assert_allclose(plain.score_samples(TEXTS), cached.score_samples(TEXTS), rtol=1e-4)
+    assert plain.loss_curve_[-1] < plain.loss_curve_[0]
+
+
+def test_kept_states_of_an_encoder_are_those_of_the_whole(encoder, monkeypatch):
+    settings = {"max_length": 16, "max_iter": 0, "dropout": 0.0, "random_state": 0}
+    base = TransformerClassifier(encoder[0], **settings).fit(TEXTS, LABELS)
+    plain, cached = upper_adapters(base, modules_to_save=["head"])
+    cached.fit(TEXTS, LABELS)
+    monkeypatch.setattr(LoRAModule, "cut", None)
+    plain.fit(TEXTS, LABELS)
+    assert_allclose(plain.loss_curve_, cached.loss_curve_, rtol=1e-5)
+    assert_allclose(plain.predict_proba(TEXTS), cached.predict_proba(TEXTS), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("bert", {"target_modules": ["word_embeddings", "layer.1"]}),
+        ("bert", {"modules_to_save": ["embeddings.LayerNorm"]}),
+        ("albert", {"target_modules": ["albert_layers"]}),  # one layer, called several times
+    ],
+)
+def test_models_without_a_frozen_lower_part_are_an_error(tmp_path, kind, params):
+    sizes = {"embedding_size": 8} if kind == "albert" else {}
+    folder, _ = saved(tmp_path / kind, kind, transformers.AutoModel, sizes)
+    base = TransformerClassifier(folder, max_length=16, max_iter=0, random_state=0)
+    _, cached = upper_adapters(base.fit(TEXTS, LABELS), **params)
+    with pytest.raises(ValueError, match="cache_frozen=True needs layers below all"):
+        cached.fit(TEXTS, LABELS)
 
 
 def test_tables_go_in_too(encoder):

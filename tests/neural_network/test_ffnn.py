@@ -16,6 +16,7 @@ from sklearn.neural_network import MLPRegressor
 
 from sklearn_ext import FFNNClassifier, FFNNRegressor
 from sklearn_ext.datasets import load_concrete
+from sklearn_ext.neural_network._base import checked_weights
 
 torch = pytest.importorskip("torch")
 skorch_callbacks = pytest.importorskip("skorch.callbacks")
@@ -224,6 +225,15 @@ def test_many_categories_are_embedded():
     assert model.score(frame[2500:], target[2500:]) > 0.95
     unknown = frames.DataFrame({"city": frames.Categorical(["never seen", None])})
     assert np.ptp(model.predict(unknown)) == 0.0
+
+
+def test_read_only_weights_are_copied():
+    # torch warns of an array that is read-only, such as that of a Series, once in a process.
+    weights = np.array([1.0, 2.0, 0.0])
+    weights.flags.writeable = False
+    found = checked_weights(weights, 3)
+    assert found.flags.writeable
+    assert_array_equal(found, weights)
 
 
 def test_labels_of_any_type():

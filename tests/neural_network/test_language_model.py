@@ -308,12 +308,13 @@ def test_mixed_frames_are_tables():
     ("X", "error", "message"),
     [
         ("a text", ValueError, "string object received"),
+        (None, ValueError, "X=None: give a sequence of strings"),
         (["a", None], ValueError, "contains NaN: text 1 is missing"),
         (["a", float("nan")], ValueError, "contains NaN: text 1 is missing"),
         (["a", b"b"], TypeError, "must hold strings, got bytes"),
         (["a", 3], TypeError, "must hold strings, got int"),
-        ([], ValueError, "0 sample|Expected 2D array"),
-        (np.array(["a"])[:0], ValueError, "0 sample|Expected 2D array"),
+        ([], ValueError, "0 sample"),
+        (np.array(["a"])[:0], ValueError, "0 sample"),
         (np.arange(3.0), ValueError, "Expected 2D array"),
         (np.zeros((2, 3, 4)), ValueError, "dim 3"),
     ],
@@ -321,6 +322,19 @@ def test_mixed_frames_are_tables():
 def test_bad_input_is_refused(X, error, message):
     with pytest.raises(error, match=message):
         CausalLanguageModel(**SMALL).fit(X)
+
+
+def test_numbers_in_one_dimension_are_no_texts():
+    with pytest.raises(ValueError, match="Expected 2D array") as raised:
+        CausalLanguageModel(**SMALL).fit([1, 2])
+    assert raised.value.__notes__ == [
+        "Texts are a sequence of strings, such as a list; this X holds none."
+    ]
+
+
+def test_no_prompts_at_all_are_no_table(model):
+    with pytest.raises(ValueError, match="0 sample"):
+        model.generate([])
 
 
 def test_bad_targets_are_refused(model):

@@ -284,6 +284,12 @@ def test_bad_energy(energy):
         multilinear_rank(np.eye(2), energy=energy)
 
 
+@pytest.mark.parametrize("read", [multilinear_rank, MultilinearPCA().fit])
+def test_sequences_of_unequal_lengths_are_no_tensor(read):
+    with pytest.raises(ValueError, match=r"X holds arrays of different shapes.*SequencePadder"):
+        read([np.ones((2, 2)), np.ones((3, 2)), np.ones((2, 2))])
+
+
 @pytest.mark.parametrize("X", [np.nan * np.ones((2, 2)), 3.0, np.ones((0, 2))])
 def test_bad_tensor(X):
     with pytest.raises(ValueError, match="X"):
