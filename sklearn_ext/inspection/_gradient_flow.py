@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import theilslopes
+from sklearn.utils import check_consistent_length
 
 from sklearn_ext._validation import check_is_fitted
 
@@ -183,6 +184,7 @@ def gradient_flow(estimator, X, y, *, initial=False, threshold=0.2):
         raise ValueError(f"threshold must be above 0, got {threshold!r}.")
     if not initial:
         check_is_fitted(estimator)
+    check_consistent_length(X, y)
     norms = estimator._state_gradients(X, y, initial=initial)
     return summarize_flow(norms, threshold=threshold)
 

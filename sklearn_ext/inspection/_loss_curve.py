@@ -63,7 +63,8 @@ class LossCurveDisplay:
         check_is_fitted(estimator)
         if not hasattr(estimator, "loss_curve_"):
             raise ValueError(
-                f"estimator must have a loss_curve_, but {type(estimator).__name__} has none."
+                f"estimator must have a loss_curve_, but {type(estimator).__name__} has none. Of a "
+                "pipeline, pass the last step; of a search, best_estimator_."
             )
         display = cls(
             estimator.loss_curve_,

@@ -180,7 +180,10 @@ class PolynomialFitDisplay:
 def _check_curve(estimator):
     """Make sure that there is one curve to draw."""
     if not hasattr(estimator, "predict_interval"):
-        raise TypeError(f"estimator must be a PolynomialRegressor, got {type(estimator).__name__}.")
+        raise TypeError(
+            f"estimator must be a PolynomialRegressor, got {type(estimator).__name__}. Of a "
+            "pipeline, pass the last step and transformed X; of a search, best_estimator_."
+        )
     check_is_fitted(estimator)
     if estimator.n_features_in_ != 1 or np.ndim(estimator.intercept_) != 0:
         raise ValueError(

@@ -155,7 +155,11 @@ class ClassificationTargets(ClassifierMixin):
             return y.astype(np.float64)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
-            raise ValueError(f"y holds classes {unknown.tolist()}, which are not in classes_.")
+            raise ValueError(
+                f"y holds classes {unknown.tolist()[:5]}, which are not in classes_: "
+                f"{self.classes_.tolist()[:5]}. Ensembles that number the classes, such as "
+                "VotingClassifier, need a base that was fitted on numbers from 0."
+            )
         return np.searchsorted(self.classes_, y)
 
     def _learn_classes(self, y, multilabel):

@@ -193,14 +193,14 @@ def _read_cells(estimator, X, reset):
     if isinstance(X, list | tuple) and np.asarray(X).dtype.kind in "US":
         X = np.array(X, dtype=object)  # numpy would write numbers as texts
     may_be_empty = not reset and estimator._text_columns.any()
-    return validate_data(
-        estimator,
-        X,
-        reset=reset,
-        dtype=None,
-        ensure_all_finite=False,
-        ensure_min_samples=0 if may_be_empty else 1,
-    )
+    checks = {"dtype": None, "ensure_all_finite": False}
+    checks["ensure_min_samples"] = 0 if may_be_empty else 1
+    try:
+        return validate_data(estimator, X, reset=reset, **checks)
+    except ValueError as error:
+        if "Expected 2D array" in str(error):
+            error.add_note("Texts are a sequence of strings, such as a list; this X holds none.")
+        raise
 
 
 def _read_columns(estimator, X, reset):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn import config_context
+from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
@@ -366,16 +366,19 @@ def test_names_of_targets_in_a_data_frame(package):
 # Use
 
 
-def test_same_seed_same_diagnosis_and_the_estimator_stays_as_it_is():
+@pytest.mark.parametrize("weight", [None, np.arange(120) % 3])
+def test_same_seed_same_diagnosis_and_the_estimator_stays_as_it_is(weight):
     X, y = crossing(120)
     estimator = LogisticRegression()
     with parallel_config("threading"):
         first, second, other = (
-            diagnose_fit(estimator, X, y, random_state=seed, n_jobs=jobs)
+            diagnose_fit(estimator, X, y, sample_weight=weight, random_state=seed, n_jobs=jobs)
             for seed, jobs in ((3, None), (3, 2), (4, None))
         )
     assert str(first) == str(second) != str(other)
     assert not hasattr(estimator, "coef_")
+    assert not hasattr(estimator, "_metadata_request")
+    assert not get_config()["enable_metadata_routing"]
 
 
 def test_global_random_state_is_left_alone():

@@ -119,7 +119,7 @@ def test_polynomial_of_given_values():
 
 
 def test_polynomials_that_are_no_curve_are_refused():
-    with pytest.raises(TypeError, match="must be a PolynomialRegressor, got LinearRegression"):
+    with pytest.raises(TypeError, match=r"a PolynomialRegressor, got LinearRegression. Of"):
         PolynomialFitDisplay.from_estimator(LinearRegression().fit(X, Y), X, Y)
     with pytest.raises(NotFittedError):
         PolynomialFitDisplay.from_estimator(PolynomialRegressor(), X, Y)

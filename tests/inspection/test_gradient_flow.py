@@ -177,6 +177,8 @@ def test_bad_estimators():
     unfitted = LinearNet(0.5 * rotation(), np.ones(3))
     with pytest.raises(NotFittedError):
         gradient_flow(unfitted, X, Y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        gradient_flow(unfitted, X, Y[:2], initial=True)
     with pytest.raises(ValueError, match="threshold must be above 0, got 0"):
         gradient_flow(unfitted, X, Y, initial=True, threshold=0)
     assert gradient_flow(unfitted, X, Y, initial=True).verdict == "vanishing"

@@ -40,5 +40,5 @@ def test_training_loss_alone_in_a_new_figure():
 def test_bad_estimators():
     with pytest.raises(NotFittedError):
         LossCurveDisplay.from_estimator(FFNNRegressor())
-    with pytest.raises(ValueError, match="LinearRegression has none"):
+    with pytest.raises(ValueError, match=r"LinearRegression has none. Of a pipeline, pass"):
         LossCurveDisplay.from_estimator(LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0]))

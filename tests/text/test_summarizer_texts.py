@@ -194,6 +194,14 @@ def test_a_bare_string_is_refused(make):
             ask(TEXTS[0])
 
 
+@pytest.mark.parametrize("X", [None, [1, 2]])
+def test_what_holds_no_texts_is_told_what_texts_are(make, X):
+    with pytest.raises(ValueError, match="Expected 2D array") as raised:
+        make().fit(X)
+    (note,) = raised.value.__notes__
+    assert note.startswith("Texts are a sequence of strings")
+
+
 def test_other_values_are_refused_by_their_place(make):
     with pytest.raises(TypeError, match=r"X\[1\] must be a str, got int"):
         make().fit([TEXTS[0], 3])
