@@ -1,8 +1,9 @@
 """Time, memory and tables for the benchmarks: both sides under the same conditions.
 
-Times are wall seconds, the median over repeats in the order A B A B, so that a busy moment of the
-machine falls on both sides. Memory is the peak of a fresh process above what it held before the
-measured call. Both run under one limit on the threads of BLAS and OpenMP.
+Times are wall seconds, or CPU seconds where a script says so, the median over repeats in the order
+A B A B, so that a busy moment of the machine falls on both sides. Memory is the peak of a fresh
+process above what it held before the measured call. Both run under one limit on the threads of BLAS
+and OpenMP.
 """
 
 import argparse
@@ -63,20 +64,20 @@ def limit_threads(threads):
     return threadpool_limits(threads)
 
 
-def timed(function):
+def timed(function, clock=time.perf_counter):
     """Seconds that a call takes, and what it returns."""
-    start = time.perf_counter()
+    start = clock()
     result = function()
-    return time.perf_counter() - start, result
+    return clock() - start, result
 
 
-def median_times(functions, repeats):
+def median_times(functions, repeats, clock=time.perf_counter):
     """Median seconds of each function of a dict, called in turn (A B A B), and last results."""
     seconds, results = {name: [] for name in functions}, {}
     for _ in range(repeats):
         for name, function in functions.items():
             results.pop(name, None)  # a result that is kept would be memory on one side only
-            elapsed, results[name] = timed(function)
+            elapsed, results[name] = timed(function, clock)
             seconds[name].append(elapsed)
     return {name: statistics.median(values) for name, values in seconds.items()}, results
 

@@ -33,7 +33,7 @@ class _GRUWalk(torch.autograd.Function):
         gates = inputs.new_empty(n_steps, n, 3 * width)
         states = inputs.new_empty(n_steps, n, width)
         recalled, state = torch.empty_like(states), initial
-        for block in step_blocks(gates):
+        for block in step_blocks(len(gates), gates[0].numel()):
             _project(inputs[block], of_inputs, bias, gates[block])
             parts = gates[block], recalled[block], states[block]
             state = _walk_block(*parts, recurrent, bias[-width:], state)
@@ -48,7 +48,7 @@ class _GRUWalk(torch.autograd.Function):
         by_inputs = torch.empty_like(inputs) if ctx.needs_input_grad[0] else None
         by_weight, by_recurrent = torch.zeros_like(of_inputs), torch.zeros_like(recurrent)
         by_bias, later = recurrent.new_zeros(2, len(recurrent)), torch.zeros_like(initial)
-        for block in reversed(step_blocks(gates)):
+        for block in reversed(step_blocks(len(gates), gates[0].numel())):
             before = states_before(states, initial, block)
             parts = gates[block], recalled[block], before
             by_product, by_new, later = _block_gradient(gradient[block], *parts, recurrent, later)

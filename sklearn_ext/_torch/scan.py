@@ -9,6 +9,7 @@ cache: one matrix product a block, one elementwise operation a step. On an accel
 call costs the same, it is a scan of log2(n_steps) calls over the whole tensor.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -25,51 +26,93 @@ class _SequentialScan(torch.autograd.Function):
     """The loop, and its derivative by a loop the other way.
 
     What only one block needs is written to the same memory for each: fresh memory costs more than
-    the arithmetic.
+    the arithmetic. So the candidates are not kept either.
     """
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor, initial: Tensor) -> Tensor:
         """Give the states of all steps."""
-        front = inputs.shape[:2]
-        gated = inputs.new_empty(*front, len(weight))
-        states = inputs.new_empty(*front, len(weight) // 2)
-        blocks, state = step_blocks(gated), initial
-        keep = torch.empty_like(states[blocks[0]])
-        for block in blocks:
-            found, new = gated[block], states[block]
-            torch.addmm(bias, inputs[block].flatten(0, 1), weight.T, out=found.flatten(0, 1))
-            update, candidates = found.chunk(2, dim=-1)
-            torch.mul(update.sigmoid_(), candidates, out=new)
-            torch.sub(1.0, update, out=keep[: len(new)])
-            for kept, out in zip(keep[: len(new)].unbind(), new.unbind(), strict=True):
-                state = out.addcmul_(kept, state)
-        ctx.save_for_backward(inputs, weight, gated, states, initial)
+        states = inputs.new_empty(len(inputs), *initial.shape)
+        blocks = step_blocks(len(inputs), 2 * initial.numel())
+        updates, state = torch.empty_like(states), initial
+        with _untracked():
+            keep, walked = (torch.empty_like(states[blocks[0]]) for _ in range(2))
+            steps = list(zip(keep.unbind(), walked.unbind(), strict=True))
+            gated = inputs.new_empty(*keep.shape[:2], len(weight))
+            for block in blocks:
+                update, n_steps = updates[block], block.stop - block.start
+                found, new = gated[:n_steps], walked[:n_steps]
+                # Adding the bias behind the product is faster than `addmm`, which copies it first.
+                torch.mm(inputs[block].flatten(0, 1), weight.T, out=found.flatten(0, 1)).add_(bias)
+                logits, candidates = found.chunk(2, dim=-1)
+                torch.mul(torch.sigmoid(logits, out=update), candidates, out=new)
+                torch.sub(1.0, update, out=keep[:n_steps])
+                for kept, out in steps[:n_steps]:
+                    state = out.addcmul_(kept, state)
+                state = states[block].copy_(new)[-1]
+        ctx.save_for_backward(inputs, weight, updates, states, initial)
         return states
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Turn dL/dh into the gradients of inputs, weight, bias and initial state."""
-        inputs, weight, gated, states, initial = ctx.saved_tensors
+        inputs, weight, updates, states, initial = ctx.saved_tensors
         of_inputs = torch.empty_like(inputs) if ctx.needs_input_grad[0] else None
         of_weight, of_bias = torch.zeros_like(weight), weight.new_zeros(len(weight))
-        blocks, later = step_blocks(gated), torch.zeros_like(initial)
-        memory = [torch.empty_like(values[blocks[0]]) for values in (gated, states, states)]
-        for block in reversed(blocks):
-            before = states_before(states, initial, block)
-            parts = [values[: len(before)] for values in memory]
-            later = _block_gradient(gradient[block], gated[block], before, later, parts)
-            rows = parts[0].flatten(0, 1)
-            of_bias += rows.sum(0)
-            of_weight.addmm_(rows.T, inputs[block].flatten(0, 1))
-            if of_inputs is not None:
-                torch.mm(rows, weight, out=of_inputs[block].flatten(0, 1))
-        return of_inputs, of_weight, of_bias, later
+        blocks = step_blocks(len(states), 2 * initial.numel())
+        with _untracked():
+            memory, later = _BlockMemory(states[blocks[0]]), torch.zeros_like(initial)
+            for block in reversed(blocks):
+                before = states_before(states, initial, block)
+                parts = gradient[block], updates[block], before, states[block]
+                later = _block_gradient(*parts, later, memory)
+                rows = memory.of_gated[: len(before)].flatten(0, 1)
+                of_bias += rows.sum(0)
+                of_weight.addmm_(rows.T, inputs[block].flatten(0, 1))
+                if of_inputs is not None:
+                    torch.mm(rows, weight, out=of_inputs[block].flatten(0, 1))
+        # A copy that autograd knows, see `_untracked`.
+        return of_inputs, of_weight, of_bias, later.clone()
+
+
+def _untracked() -> AbstractContextManager[Any]:
+    """Calls inside cost less than under `no_grad`. torch.compile cannot go this way."""
+    return nullcontext() if torch.compiler.is_compiling() else torch.inference_mode()
+
+
+class _BlockMemory:
+    """What the backward pass computes of a block, and views of its steps, made once.
+
+    Parameters
+    ----------
+    states : torch.Tensor of shape (n_steps, n, width)
+        States of the longest block, for the shape.
+
+    Attributes
+    ----------
+    of_gated : torch.Tensor of shape (n_steps, n, 2 * width)
+        Gradient by (g, c).
+    of_states, keep : torch.Tensor of shape (n_steps, n, width)
+        Gradient by each state through all that follows, and 1 - z.
+    of_each, kept_of_each : tuple of torch.Tensor
+        Steps of `of_states` and of `keep`.
+    """
+
+    def __init__(self, states: Tensor) -> None:
+        n_steps, n, width = states.shape
+        self.of_gated = states.new_empty(n_steps, n, 2 * width)
+        self.of_states, self.keep = torch.empty_like(states), torch.empty_like(states)
+        self.of_each, self.kept_of_each = self.of_states.unbind(), self.keep.unbind()
 
 
 def _block_gradient(
-    gradient: Tensor, gated: Tensor, before: Tensor, later: Tensor, memory: list[Tensor]
+    gradient: Tensor,
+    update: Tensor,
+    before: Tensor,
+    states: Tensor,
+    later: Tensor,
+    memory: _BlockMemory,
 ) -> Tensor:
     """Gradients in one block.
 
@@ -77,33 +120,33 @@ def _block_gradient(
     ----------
     gradient : torch.Tensor of shape (n_steps, n, width)
         Gradient by what is made of each state itself.
-    gated : torch.Tensor of shape (n_steps, n, 2 * width)
-        Update gates z, then the candidates c.
-    before : torch.Tensor of shape (n_steps, n, width)
-        State before each step.
+    update : torch.Tensor of shape (n_steps, n, width)
+        Update gates z.
+    before, states : torch.Tensor of shape (n_steps, n, width)
+        State before each step and behind it.
     later : torch.Tensor of shape (n, width)
         Gradient by the last state through the steps behind the block.
-    memory : list of torch.Tensor
-        Is filled: the gradient by (g, c), of the shape of `gated`; the gradient by each state
-        through all that follows, and 1 - z, of the shape of `before`.
+    memory : _BlockMemory
+        Its first n_steps are filled.
 
     Returns
     -------
     earlier : torch.Tensor of shape (n, width)
         Gradient by the state before the block.
     """
-    of_gated, of_states, keep = memory
-    update, candidates = gated.chunk(2, dim=-1)
+    n_steps = len(update)
+    of_states, keep = memory.of_states[:n_steps], memory.keep[:n_steps]
     torch.sub(1.0, update, out=keep)
-    *others, last = of_states.copy_(gradient).unbind()
-    of_state, kept_of_step = last.add_(later), keep.unbind()
-    for own, kept in zip(reversed(others), reversed(kept_of_step[1:]), strict=True):
-        of_state = own.addcmul_(kept, of_state)
-    of_logits, of_candidates = of_gated.chunk(2, dim=-1)
+    of_states.copy_(gradient)
+    of_state = memory.of_each[n_steps - 1].add_(later)
+    for step in range(n_steps - 1, 0, -1):
+        of_state = memory.of_each[step - 1].addcmul_(memory.kept_of_each[step], of_state)
+    of_logits, of_candidates = memory.of_gated[:n_steps].chunk(2, dim=-1)
     torch.mul(of_states, update, out=of_candidates)
-    torch.sub(candidates, before, out=of_logits)
-    of_logits.mul_(of_candidates).mul_(keep)
-    return kept_of_step[0] * of_state
+    # dh/dg = z (1 - z) (c - h_{t-1}), where z (c - h_{t-1}) is what the step adds to the state.
+    torch.sub(states, before, out=of_logits)
+    of_logits.mul_(of_states).mul_(keep)
+    return memory.kept_of_each[0] * of_state
 
 
 def sequential_scan(inputs: Tensor, weight: Tensor, bias: Tensor, initial: Tensor) -> Tensor:

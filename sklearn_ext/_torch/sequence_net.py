@@ -92,11 +92,11 @@ class Position:
 
 
 def step_mask(lengths: Tensor, n_steps: int) -> Tensor | None:
-    """Tell which steps exist, (n_steps, n, 1); None if all do."""
+    """Tell which steps exist, (..., n_steps, n, 1); None if all do."""
     if int(lengths.min()) == n_steps:
         return None
     steps = torch.arange(n_steps, device=lengths.device)
-    return (steps.unsqueeze(-1) < lengths).unsqueeze(-1)
+    return (steps.unsqueeze(-1) < lengths.unsqueeze(-2)).unsqueeze(-1)
 
 
 def series_scaled(values: Tensor, mask: Tensor | None, lengths: Tensor) -> Tensor:
@@ -104,36 +104,36 @@ def series_scaled(values: Tensor, mask: Tensor | None, lengths: Tensor) -> Tenso
 
     Parameters
     ----------
-    values : torch.Tensor of shape (n_steps, n, n_channels)
+    values : torch.Tensor of shape (..., n_steps, n, n_channels)
         Padded sequences.
-    mask : torch.Tensor of shape (n_steps, n, 1) or None
+    mask : torch.Tensor of shape (..., n_steps, n, 1) or None
         Which steps exist.
-    lengths : torch.Tensor of shape (n,)
+    lengths : torch.Tensor of shape (..., n)
         How many do.
 
     Returns
     -------
-    scaled : torch.Tensor of shape (n_steps, n, n_channels)
+    scaled : torch.Tensor of shape (..., n_steps, n, n_channels)
         Zero where a channel is constant, and where there is no step.
     """
-    count = lengths.to(values.dtype).unsqueeze(-1)  # (n, 1)
+    count = lengths.to(values.dtype).unsqueeze(-2).unsqueeze(-1)  # (..., 1, n, 1)
     inside = values if mask is None else values * mask
-    centred = values - inside.sum(0) / count
+    centred = values - inside.sum(-3, keepdim=True) / count
     if mask is not None:
         centred = centred * mask
-    deviation = (centred.square().sum(0) / count).sqrt()
-    size = inside.abs().amax(0)
+    deviation = (centred.square().sum(-3, keepdim=True) / count).sqrt()
+    size = inside.abs().amax(-3, keepdim=True)
     constant = deviation <= 1e-5 * size  # what is left by rounding
     return torch.where(constant, 0.0, centred / torch.where(constant, 1.0, deviation))
 
 
 def changes(values: Tensor) -> Tensor:
-    """Subtract from each step the one before it, (n_steps, n, n_channels); the first gives 0."""
-    return torch.cat([torch.zeros_like(values[:1]), values[1:] - values[:-1]])
+    """Subtract from each step of (..., n_steps, n, n_channels) the last one; the first gives 0."""
+    return values - torch.cat([values[..., :1, :, :], values[..., :-1, :, :]], dim=-3)
 
 
 class SequenceNet(nn.Module):
-    """One member: scaled values in, raw outputs out.
+    """One member: values that the ensemble prepared in, raw outputs out.
 
     Parameters
     ----------
@@ -146,9 +146,7 @@ class SequenceNet(nn.Module):
     def __init__(self, plan: Architecture, generator: torch.Generator) -> None:
         super().__init__()
         self.window = plan.window
-        # A way ahead only may not look at the whole sequence either.
-        self.scales_series = plan.bidirectional
-        n_inputs = plan.n_channels * (1 + 2 * self.scales_series)
+        n_inputs = plan.n_channels * (1 + 2 * plan.bidirectional)
         self.stem: ConvStem | None = None
         if plan.stem_channels:
             causal = not plan.bidirectional
@@ -249,13 +247,8 @@ class SequenceNet(nn.Module):
 
     def local(self, values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs of the recurrence, (n_steps, n, width), and the lengths there."""
-        mask = step_mask(lengths, len(values))
-        if self.scales_series:
-            views = values, changes(values)
-            scaled = [series_scaled(view, mask, lengths) for view in views]
-            values = torch.cat([values, *scaled], dim=-1)
         if self.stem is not None:
-            values = self.stem(values, mask)
+            values = self.stem(values, step_mask(lengths, len(values)))
         return values, self.walked_lengths(lengths)
 
     def walked_lengths(self, lengths: Tensor) -> Tensor:
@@ -371,6 +364,8 @@ class SequenceEnsemble(nn.Module):
     ) -> None:
         super().__init__()
         self.n_members = n_members
+        # A way ahead only may not look at the whole sequence.
+        self.scales_series = plan.bidirectional
         self.register_buffer("center", center)
         self.register_buffer("scale", scale)
         self.nets = nn.ModuleList(SequenceNet(plan, generator) for _ in range(n_members))
@@ -384,9 +379,18 @@ class SequenceEnsemble(nn.Module):
         scaled = (values - self.center.to(values.dtype)) * self.scale.to(values.dtype)
         return scaled.to(next(self.parameters()).dtype).transpose(-2, -3).contiguous()
 
+    def prepared(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Inputs of the nets, (..., n_steps, n, width): for all members at once."""
+        values, lengths = self.scaled(inputs["values"]), inputs["lengths"]
+        if not self.scales_series:
+            return values
+        views = torch.cat([values, changes(values)], dim=-1)
+        scaled = series_scaled(views, step_mask(lengths, values.shape[-3]), lengths)
+        return torch.cat([values, scaled], dim=-1)
+
     def of_each(self, inputs: dict[str, Tensor], what: str = "forward", *further: Any) -> list[Any]:
         """Call a method of each member's net with its sequences and further arguments."""
-        values, lengths = self.scaled(inputs["values"]), inputs["lengths"]
+        values, lengths = self.prepared(inputs), inputs["lengths"]
         shared = lengths.ndim == 1
         return [
             getattr(net, what)(

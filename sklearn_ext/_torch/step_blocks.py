@@ -9,9 +9,9 @@ Tensor = torch.Tensor
 BLOCK_SIZE = 2**17  # values of a block; half a MiB in single precision
 
 
-def step_blocks(values: Tensor) -> list[slice]:
-    """Cut the steps of (n_steps, n, width) into blocks, all but the last of the same length."""
-    length, n_steps = max(1, BLOCK_SIZE // values[0].numel()), len(values)
+def step_blocks(n_steps: int, size: int) -> list[slice]:
+    """Cut steps of `size` values each into blocks, all but the last of the same length."""
+    length = max(1, BLOCK_SIZE // size)
     return [slice(start, min(start + length, n_steps)) for start in range(0, n_steps, length)]
 
 

@@ -263,10 +263,9 @@ def _cut(batch: Batch, slices: int) -> list[Batch]:
 
 def _clip(gradients: list[Tensor], largest: float) -> None:
     """Scale gradients down, in place, to a joint norm of at most `largest`."""
-    norm = torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
+    norm = torch.stack(torch._foreach_norm(gradients)).norm()
     factor = (largest / norm.clamp_min(torch.finfo(norm.dtype).tiny)).clamp_max(1.0)
-    for gradient in gradients:
-        gradient.mul_(factor)
+    torch._foreach_mul_(gradients, factor)
 
 
 @torch.no_grad()

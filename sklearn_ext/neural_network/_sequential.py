@@ -198,7 +198,7 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
             of_members = [
                 state_gradient_norms(
                     net,
-                    module.scaled(inputs["values"]),
+                    module.prepared(inputs),
                     inputs["lengths"],
                     lambda raw: loss(raw, targets).mean(),
                 )

@@ -11,7 +11,12 @@ from sklearn_ext._torch.initialization import chrono_logits, orthogonal  # noqa:
 from sklearn_ext._torch.pooling import POOLINGS, make_pooling  # noqa: E402
 from sklearn_ext._torch.recurrence import Recurrence, reversed_steps  # noqa: E402
 from sklearn_ext._torch.scan import doubling_scan, gated_scan, sequential_scan  # noqa: E402
-from sklearn_ext._torch.sequence_net import changes, series_scaled  # noqa: E402
+from sklearn_ext._torch.sequence_net import (  # noqa: E402
+    Architecture,
+    SequenceEnsemble,
+    changes,
+    series_scaled,
+)
 from sklearn_ext._torch.stem import ConvStem  # noqa: E402
 
 
@@ -112,12 +117,13 @@ def test_convolution_is_that_of_torch(n_inputs, before, n_steps, n):
 
 
 @pytest.mark.parametrize("n_inputs", [2, 16])
-def test_convolution_has_the_right_gradient(n_inputs):
-    tensors = [normal(5, 2, n_inputs), normal(3, n_inputs, 2, seed=1), normal(2, seed=2)]
+@pytest.mark.parametrize("n_steps", [5, 2])  # of 2 steps one tap sees all, the others nothing
+def test_convolution_has_the_right_gradient(n_inputs, n_steps):
+    tensors = [normal(n_steps, 2, n_inputs), normal(3, n_inputs, 2, seed=1), normal(2, seed=2)]
     tensors = [tensor.requires_grad_() for tensor in tensors]
 
     def convolved(*arguments):
-        return step_convolution(*arguments, dilation=2, before=2, n_steps=5)
+        return step_convolution(*arguments, dilation=2, before=2, n_steps=n_steps)
 
     assert torch.autograd.gradcheck(convolved, tensors)
 
@@ -331,8 +337,37 @@ def test_padding_has_no_share_in_the_scale_of_a_series():
     for view in (lambda values: values, changes):
         found = series_scaled(view(normal(9, 3, 2)), mask, lengths)
         for row, length in enumerate(lengths.tolist()):
-            alone = view(normal(9, 3, 2)[:length, row])
+            alone = view(normal(9, 3, 2)[:length, row : row + 1])[:, 0]
             deviation = alone.std(0, correction=0)
             scale = torch.where(deviation > 0, deviation, 1.0)
             torch.testing.assert_close(found[:length, row], (alone - alone.mean(0)) / scale)
             assert torch.all(found[length:, row] == 0)
+
+
+def test_sequences_of_members_are_prepared_like_those_of_one():
+    plan = Architecture(
+        n_channels=2,
+        n_outputs=1,
+        cell="mingru",
+        hidden_size=3,
+        num_layers=1,
+        bidirectional=True,
+        pooling=("mean",),
+        stem_channels=0,
+        window=1,
+        longest=9,
+        dropout=0.0,
+        nonlinearity="tanh",
+        recurrent_init="orthogonal",
+        gate_bias="chrono",
+    )
+    ones = torch.ones(2, dtype=torch.float64)
+    ensemble = SequenceEnsemble(plan, 2, 0.3 * ones, 2.0 * ones, generator())
+    inputs = {
+        "values": normal(2, 4, 9, 2),
+        "lengths": torch.tensor([[9, 4, 1, 6], [2, 3, 8, 5]]),
+    }
+    together = ensemble.prepared(inputs)
+    for member, own in enumerate(together):
+        alone = ensemble.prepared({name: value[member] for name, value in inputs.items()})
+        torch.testing.assert_close(own, alone)
