@@ -107,8 +107,19 @@ def _summed(logits: Tensor, values: Tensor, packed: Packed) -> Tensor:
     n_rows, longest = values.shape[:2]
     target = values[..., 1].reshape(-1)[packed.source]
     counted = target != UNCOUNTED
-    losses = functional.cross_entropy(
-        logits.flatten(0, 1)[packed.place[counted]], target[counted], reduction="none"
-    )
+    losses = _losses(logits.flatten(0, 1), packed.place[counted], target[counted])
     row = packed.source[counted] // longest
     return losses.new_zeros(n_rows).index_add(0, row, losses).view(1, n_rows, 1)
+
+
+def _losses(logits: Tensor, place: Tensor, target: Tensor) -> Tensor:
+    """Negative log-likelihood of the target at each place of logits (n_places, n_tokens).
+
+    Logits are the largest tensor of all: they are gathered where few of them count only.
+    """
+    if 2 * len(place) < len(logits):
+        return functional.cross_entropy(logits[place], target, reduction="none")
+    every = target.new_full((len(logits),), UNCOUNTED)
+    every[place] = target
+    found = functional.cross_entropy(logits, every, ignore_index=UNCOUNTED, reduction="none")
+    return found[place]
