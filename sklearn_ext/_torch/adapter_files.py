@@ -195,9 +195,12 @@ def read_adapter(directory: Path, base: nn.Module, *, root: str = "") -> StoredA
 
     Raises
     ------
+    FileNotFoundError
+        If there is not such a file.
     ValueError
         If the configuration asks for what is not known here, or a name is not one of the base.
     """
+    _check_files(directory)
     config = json.loads((directory / CONFIG).read_text("utf-8"))
     _check_config(config)
     tensors, notes = {}, {}
@@ -217,6 +220,15 @@ def read_adapter(directory: Path, base: nn.Module, *, root: str = "") -> StoredA
         whole = [name for name in whole if not name.rpartition(".")[2].startswith("bias")]
     settings |= {"target_modules": targets, "modules_to_save": whole or None}
     return StoredAdapter(settings, tensors, notes)
+
+
+def _check_files(directory: Path) -> None:
+    missing = [name for name in (CONFIG, WEIGHTS) if not (directory / name).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"path={str(directory)!r} has no {' and no '.join(missing)}. Give the folder that "
+            "save_adapter, or PEFT's save_pretrained, wrote; weights in other files are not read."
+        )
 
 
 def _check_config(config: dict[str, Any]) -> None:

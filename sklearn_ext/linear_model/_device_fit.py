@@ -80,7 +80,8 @@ class DeviceMixin:
             found = self._predict_rows(host(X), return_std)
             back = [xp.asarray(np.array(part), device=device) for part in found]
             return tuple(back) if return_std else back[0]
-        warn_of_extrapolation(column_bounds(X), fitted.terms.bounds.T)
+        if self.degree_ > 1:
+            warn_of_extrapolation(column_bounds(X), fitted.terms.bounds.T)
         memory = get_config()["working_memory"]
         found = predict_on_device(fitted.basis, fitted.coefficients, X, memory)
         return xp.astype(self._shaped(found), X.dtype)

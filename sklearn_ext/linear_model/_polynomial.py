@@ -191,9 +191,9 @@ class PolynomialRegressor(
     (to compare fits on different samples), give `bounds`.
 
     ``predict`` warns with :class:`~sklearn_ext.exceptions.ExtrapolationWarning` where a row lies
-    outside `bounds_` by more than 10 % of the range: polynomials grow fast there. Where tangents
-    go on instead (see `extrapolation`) it does not warn, and the raw monomials describe the model
-    inside `bounds_` only.
+    outside `bounds_` by more than 10 % of the range: polynomials of degree 2 and more grow fast
+    there. Where tangents go on instead (see `extrapolation`) it does not warn, and the raw
+    monomials describe the model inside `bounds_` only.
 
     References
     ----------

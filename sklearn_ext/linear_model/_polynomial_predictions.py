@@ -126,7 +126,7 @@ class PredictionMixin:
 
     def _predict_rows(self, X, return_std):
         """Predictions of checked rows in the dtype of X, and standard deviations if wanted."""
-        if not self._goes_on_linearly():
+        if self.degree_ > 1 and not self._goes_on_linearly():
             warn_of_extrapolation(X, self._fitted.terms.bounds.T)
         found = [self._evaluate(predicted_values, X)]
         if return_std:

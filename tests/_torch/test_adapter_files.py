@@ -212,3 +212,11 @@ def test_conv1d_of_transformers_is_linear():
             layer.p = 0.0
     trained = module(TOKENS).logits
     torch.testing.assert_close(trained.detach(), outputs(module.eval()), rtol=1e-4, atol=1e-5)
+
+
+def test_a_folder_without_an_adapter_is_told(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match=r"path='.*' has no adapter_model\.safetensors\."):
+        read_adapter(tmp_path, make_base())
+    with pytest.raises(FileNotFoundError, match=r"has no adapter_config\.json and no adapter_mod"):
+        read_adapter(tmp_path / "absent", make_base())

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
+from sklearn.linear_model import LinearRegression
 
 from sklearn_ext import PolynomialRegressor
 from sklearn_ext.exceptions import ExtrapolationWarning
@@ -88,3 +90,10 @@ def test_only_the_fully_automatic_model_goes_on_along_tangents_unasked(settings,
     other = clone(model).set_params(extrapolation="polynomial" if tangents else "linear")
     np.testing.assert_array_equal(model.predict(far), chosen.fit(X, y).predict(far))
     assert np.abs(model.predict(far) - other.fit(X, y).predict(far)).max() > 0
+
+
+def test_a_plane_is_no_cause_for_a_warning_outside_the_range():
+    X, y = sample()
+    plane = PolynomialRegressor(1).fit(X, y)
+    reference = LinearRegression().fit(X, y)
+    assert_allclose(plane.predict(X + 20), reference.predict(X + 20), rtol=1e-9)
