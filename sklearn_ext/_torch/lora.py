@@ -214,12 +214,12 @@ class LoRAModule(nn.Module):
     @torch.no_grad()
     def below(self, inputs: Any) -> Any:
         """What the base gives below the cut, always the same: there is no dropout."""
-        training = self.training
+        training, cut = self.training, self.cut  # the base is asked for it with its own weights
         self.train(False)
         try:
             if not self.is_merged:
                 self._put({name: self._rounded_frozen(name) for name in self._frozen})
-            return self.base.below(inputs, self.cut)  # type: ignore[operator]
+            return self.base.below(inputs, cut)  # type: ignore[operator]
         finally:
             if not self.is_merged:
                 self._put(self._frozen)
@@ -227,8 +227,9 @@ class LoRAModule(nn.Module):
 
     def above(self, inputs: Any, states: Any) -> Tensor:
         """Raw outputs of inputs and what `below` gives for them."""
+        cut = self.cut
         with self._changed():
-            return self.base.above(inputs, states, self.cut)  # type: ignore[operator, no-any-return]
+            return self.base.above(inputs, states, cut)  # type: ignore[operator, no-any-return]
 
     def in_parts(self, inputs: Any) -> Tensor:
         """Raw outputs; what lies below the cut has neither dropout nor gradients."""

@@ -14,6 +14,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from sklearn_ext import CausalLanguageModel, LoRAAdapter, TransformerClassifier
 from sklearn_ext._torch.lora import LoRAModule
+from sklearn_ext._torch.low_rank import LoRASettings
 from sklearn_ext._torch.weight_files import loaded
 
 TEXTS = ["one two", "two three four one two three", "four", "", "one one"] * 2
@@ -281,6 +282,16 @@ def test_kept_states_of_an_encoder_are_those_of_the_whole(encoder, monkeypatch):
     plain.fit(TEXTS, LABELS)
     assert_allclose(plain.loss_curve_, cached.loss_curve_, rtol=1e-5)
     assert_allclose(plain.predict_proba(TEXTS), cached.predict_proba(TEXTS), rtol=1e-4)
+
+
+def test_the_lower_part_can_be_asked_first(encoder):
+    settings = {"max_length": 16, "max_iter": 0, "dropout": 0.0, "random_state": 0}
+    base = TransformerClassifier(encoder[0], **settings).fit(TEXTS, LABELS).net_.module_
+    upper = LoRASettings(target_modules=r".*layers?\.1\..*")
+    module = LoRAModule(base, upper, torch.Generator().manual_seed(0)).eval()
+    inputs = {"values": torch.tensor([[1, 3, 4, 2]]), "lengths": torch.tensor([4])}
+    parts = module.above(inputs, module.below(inputs))
+    torch.testing.assert_close(parts, base.members(inputs))
 
 
 @pytest.mark.parametrize(
