@@ -32,7 +32,10 @@ TOP = r"encoder\..*layer\.[45]\..*(query|key|value|dense)"
 
 def ours(texts, labels, cache_frozen):
     """A search over the rank of an adapter."""
-    base = TransformerClassifier(weights_of(MINILM), max_iter=0, random_state=0).fit(texts, labels)
+    # The rate is constant, as it is in skorch.
+    base = TransformerClassifier(
+        weights_of(MINILM), learning_rate="constant", max_iter=0, random_state=0
+    ).fit(texts, labels)
     settings = {"max_iter": EPOCHS, "batch_size": BATCH, "learning_rate_init": RATE}
     adapter = LoRAAdapter.from_fitted(
         base,
