@@ -109,7 +109,7 @@ class LoRAModule(nn.Module):
             self._quantize(settings, given)
         self._places = places_of(self.base)
         self._load(given)
-        self._parallel = [] if settings.use_dora else [n for n in adapted if self._adds(n)]
+        self._parallel = set() if settings.use_dora else {n for n in adapted if self._adds(n)}
         self._ratio_of_B = settings.loraplus_lr_ratio or 1.0
         self._rounded: dict[str, Tensor] = {}
         self._recomputed = blocks_of(self.base) if settings.gradient_checkpointing else []
@@ -316,7 +316,7 @@ class LoRAModule(nn.Module):
         found = {name: self._rounded_frozen(name) for name in self._frozen}
         for layer in (layer for layers in self._quantized.values() for layer in layers):
             layer.__dict__["dtype"] = self.dtype
-        added = self._added()
+        added = set(self._added())
         for key, change in self.low_rank.items():
             if _name(key) not in added:
                 found[_name(key)] = change(found[_name(key)])
