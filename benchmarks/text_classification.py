@@ -69,7 +69,7 @@ def lora(seed, train, test, settings):
 
 def query_value(seed, train, test, settings):
     """Few weights adapted, and their pickle with the base by reference."""
-    few = {"target_modules": ["query", "value"], "modules_to_save": ["head"]}
+    few = {"target_modules": ["query", "value"]}
     found, adapter = adapted(seed, train, test, few | settings)
     return found | {"pickle": len(pickle.dumps(adapter))}
 

@@ -63,12 +63,11 @@ frozen = cross_val_score(LogisticRegression(max_iter=1000), embeddings, kinds, c
 print(f"frozen embeddings and logistic regression: {frozen:.3f}")
 
 # %%
-# Low-rank changes of queries and values, and a head that is trained whole.
+# Low-rank changes of queries and values; the head, which is new, is trained whole.
 
 adapter = LoRAAdapter.from_fitted(
     base,
     target_modules=["query", "value"],
-    modules_to_save=["head"],
     max_iter=20,
     random_state=0,
 )

@@ -7,7 +7,7 @@ from torch import nn
 
 from sklearn_ext._torch.low_rank import Adaptable, LoRASettings, adaptable_weights
 
-__all__ = ["chosen_weights", "whole_weights"]
+__all__ = ["chosen_weights", "left_out", "whole_weights"]
 
 MOST_LISTED = 30  # names in an error message
 
@@ -58,6 +58,29 @@ def chosen_weights(module: nn.Module, settings: LoRASettings) -> dict[str, Adapt
     if not chosen:
         raise _nothing(f"target_modules={targets!r}", "a weight", candidates)
     return chosen
+
+
+def left_out(module: nn.Module, settings: LoRASettings, layers: Sequence[str]) -> list[str]:
+    """Find those of some layers that `target_modules` does not ask for by name.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Base.
+    settings : LoRASettings
+        With `target_modules`.
+    layers : sequence of str
+        Their names.
+
+    Returns
+    -------
+    names : list of str
+        All of them for "all-linear".
+    """
+    if settings.target_modules == "all-linear" or not layers:
+        return list(layers)
+    paths = [path for weight in chosen_weights(module, settings).values() for path in weight.paths]
+    return [layer for layer in layers if not any(p.startswith(f"{layer}.") for p in paths)]
 
 
 def whole_weights(

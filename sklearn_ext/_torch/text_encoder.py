@@ -1,6 +1,6 @@
 """A text encoder of our own, and pooled states of any encoder with a linear head."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import sqrt
 from typing import Any
 
@@ -17,11 +17,45 @@ from sklearn_ext._torch.transformer_block import (
     token_dropout,
 )
 
-__all__ = ["PooledClassifier", "TextEncoder"]
+__all__ = ["PooledClassifier", "TextEncoder", "length_parts"]
 
 Tensor = torch.Tensor
 
 ONLY_HEAD = -1  # cut in front of the head
+PART_COST = 40  # in tokens: what it costs a step on a CPU to go through the layers once more
+
+
+def length_parts(lengths: Tensor, part_cost: int = PART_COST) -> list[Tensor]:
+    """Share texts out to parts of about the same length, each padded to its own longest.
+
+    Parameters
+    ----------
+    lengths : torch.Tensor of shape (n,)
+        Lengths, at least one.
+    part_cost : int, default=PART_COST
+        Padding, in tokens, that has to be saved by one part more.
+
+    Returns
+    -------
+    parts : list of torch.Tensor
+        Numbers of texts; those of equal length are in one part.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ext._torch.text_encoder import length_parts
+    >>> length_parts(torch.tensor([9, 3, 80, 5, 70]))
+    [tensor([1, 3, 0]), tensor([4, 2])]
+    """
+    order = lengths.argsort(stable=True)
+    rising = lengths[order]
+    # The first b texts would be padded to length rising[b - 1] and no more to the longest.
+    saved = torch.arange(1, len(order), device=order.device) * (rising[-1] - rising[:-1])
+    if len(order) < 2 or int(saved.max()) <= part_cost:
+        return [order]
+    first, others = order.tensor_split([int(saved.argmax()) + 1])
+    parts = length_parts(lengths[first], part_cost), length_parts(lengths[others], part_cost)
+    return [first[p] for p in parts[0]] + [others[p] for p in parts[1]]
 
 
 class TextEncoder(nn.Module):
@@ -120,6 +154,8 @@ class PooledClassifier(nn.Module):
         Probability of dropout in front of the head.
     generator : torch.Generator
         Draws the head.
+    head_ratio : float, default=1.0
+        Learning rate of the head over that of the encoder.
     """
 
     def __init__(
@@ -129,20 +165,51 @@ class PooledClassifier(nn.Module):
         n_outputs: int,
         dropout: float,
         generator: torch.Generator,
+        head_ratio: float = 1.0,
     ) -> None:
         super().__init__()
         width = int(encoder.width)  # type: ignore[arg-type]
         self.encoder, self.pooling = encoder, pooling
         self.dropout = SharedDropout(dropout)
         self.head = linear_layer(1, width, n_outputs, 0.1 / sqrt(width), generator)
+        self.head_ratio = head_ratio
+
+    def rate_ratio(self, name: str) -> float:
+        """Learning rate of a parameter over that of most: a head that is new has its own."""
+        is_head = name.removeprefix("_orig_mod.").startswith("head.")  # or compiled
+        return self.head_ratio if is_head else 1.0
 
     def pooled(self, inputs: dict[str, Tensor]) -> Tensor:
         """Pooled states (n, width) of "values" (n, longest), padded tokens, with "lengths" (n,).
 
         Both may have an axis of length 1 in front.
         """
+
+        def encoded(rows: Tensor, tokens: Tensor, inside: Tensor) -> Tensor:
+            states: Tensor = self.encoder(tokens, inside)
+            return states
+
+        return self._pooled_in_parts(inputs, encoded)
+
+    def _pooled_in_parts(
+        self, inputs: dict[str, Tensor], states_of: Callable[[Tensor, Tensor, Tensor], Tensor]
+    ) -> Tensor:
+        """Pool the states of each part of texts of about the same length."""
         tokens, inside = _padded(inputs)
-        return self._pooled(self.encoder(tokens, inside), inside)
+        parts = self._parts(inputs["lengths"].reshape(-1))
+        pooled = []
+        for rows in parts:
+            longest = int(inside[rows].sum(1).max())
+            part = tokens[rows, :longest], inside[rows, :longest]
+            pooled.append(self._pooled(states_of(rows, *part), part[1]))
+        return torch.cat(pooled)[torch.cat(parts).argsort()]
+
+    def _parts(self, lengths: Tensor) -> list[Tensor]:
+        """All texts at once where parts cost more, and where all have to share their dropout."""
+        shares = self.training and self.dropout.shared_by_rows
+        if lengths.device.type != "cpu" or shares:
+            return [torch.arange(len(lengths), device=lengths.device)]
+        return length_parts(lengths)
 
     def _pooled(self, states: Tensor, inside: Tensor) -> Tensor:
         if self.pooling == "first":
@@ -181,10 +248,14 @@ class PooledClassifier(nn.Module):
         """Raw outputs, (1, n, n_outputs), of what `below` gives."""
         if cut == ONLY_HEAD:
             return self._judged(states.reshape(-1, states.shape[-1]))
-        tokens, inside = _padded(inputs)
-        values = states["values"].reshape(*tokens.shape, -1)
-        values = self.encoder.above(tokens, inside, values, cut)  # type: ignore[operator]
-        return self._judged(self._pooled(values, inside))
+        values = states["values"].reshape(*_padded(inputs)[0].shape, -1)
+
+        def upper(rows: Tensor, tokens: Tensor, inside: Tensor) -> Tensor:
+            below = values[rows, : tokens.shape[1]]
+            found: Tensor = self.encoder.above(tokens, inside, below, cut)  # type: ignore[operator]
+            return found
+
+        return self._judged(self._pooled_in_parts(inputs, upper))
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Raw outputs, (n, 1, n_outputs)."""

@@ -39,7 +39,13 @@ def weighted_mean(losses: Tensor, weights: Tensor | None) -> Tensor:
 
 
 def epoch_indices(
-    rows: Rows, batch_size: int, generator: torch.Generator, *, members: int, shuffle: bool
+    rows: Rows,
+    batch_size: int,
+    generator: torch.Generator,
+    *,
+    members: int,
+    shuffle: bool,
+    by_length: bool = True,
 ) -> Iterator[Tensor | None]:
     """Row numbers of each batch of an epoch; None for one batch of all rows as they lie.
 
@@ -55,6 +61,8 @@ def epoch_indices(
         Size of the ensemble; each member has an order of its own.
     shuffle : bool
         Whether there is a new order every epoch.
+    by_length : bool, default=True
+        Whether sequences of about the same length meet in a batch then.
 
     Yields
     ------
@@ -66,7 +74,7 @@ def epoch_indices(
         yield None
         return
     order = _order(rows, generator, members, shuffle)
-    if shuffle and rows.lengths is not None:
+    if shuffle and by_length and rows.lengths is not None:
         yield from _length_buckets(order, rows.lengths, batch_size, generator)
     else:
         yield from order.split(batch_size, dim=-1)

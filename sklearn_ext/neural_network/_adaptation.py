@@ -57,6 +57,7 @@ class NetAdaptation:
             Of the class of `base`, with equal predictions.
         """
         base = self.merged(base)
+        settings = {**settings, "modules_to_save": _whole(base, settings)}
         if getattr(base, "gradient_checkpointing", False):
             settings = {**settings, "gradient_checkpointing": True}
         adapted = shallow_copy(base)
@@ -160,6 +161,18 @@ class NetAdaptation:
     def losses(adapted):
         """Give the training losses of the last run."""
         return adapted.loss_curve_
+
+
+def _whole(base, settings):
+    """Names of what is trained whole; "auto" stands for layers that are new in a base."""
+    asked = settings["modules_to_save"]
+    if asked != "auto":
+        return asked
+    from sklearn_ext._torch.low_rank import LoRASettings
+    from sklearn_ext._torch.targets import left_out
+
+    targets = LoRASettings(target_modules=settings["target_modules"])
+    return left_out(base.net_.module_, targets, base._new_layers) or None
 
 
 def _check_something_below(module):

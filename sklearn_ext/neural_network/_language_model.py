@@ -36,6 +36,8 @@ LOGITS_AT_ONCE = 2**25  # in predictions
        section 2.3.
 """,
     rate="0.5",
+    batches="A batch is made of texts of about the same length.",
+    new_head="",
     epochs="""10, or 3 for a pre-trained model. Few texts need far more with a
         net of our own.""",
     dropout="0.0",

@@ -72,8 +72,10 @@ class LoRAAdapter(
         and r may then not be larger than the smaller side of a weight. The net starts as the base
         with each of them. "loftq" is for a quantised base: the start makes up for what is lost of
         the adapted weights [7]_.
-    modules_to_save : array-like of str or None, default=None
-        Names, as in `target_modules`, of layers that are trained whole.
+    modules_to_save : array-like of str, "auto" or None, default="auto"
+        Names, as in `target_modules`, of layers that are trained whole. "auto" is the head of a
+        pre-trained `TransformerClassifier`, which is new, unless `target_modules` names it; for
+        other bases none.
     bias : {"none", "all", "lora_only"}, default="none"
         Which biases are trained: none, all, or those of adapted layers.
     loraplus_lr_ratio : float or None, default=None
@@ -191,7 +193,7 @@ class LoRAAdapter(
         "use_rslora": ["boolean"],
         "use_dora": ["boolean"],
         "init_lora_weights": [StrOptions({"gaussian", "pissa", "loftq"}), "boolean"],
-        "modules_to_save": ["array-like", None],
+        "modules_to_save": [StrOptions({"auto"}), "array-like", None],
         "bias": [StrOptions({"none", "all", "lora_only"})],
         "loraplus_lr_ratio": [Interval(Real, 0, None, closed="neither"), None],
         "quantization": [StrOptions({"nf4", "int8"}), None],
@@ -214,7 +216,7 @@ class LoRAAdapter(
         use_rslora=False,
         use_dora=False,
         init_lora_weights=True,
-        modules_to_save=None,
+        modules_to_save="auto",
         bias="none",
         loraplus_lr_ratio=None,
         quantization=None,

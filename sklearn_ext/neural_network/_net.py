@@ -38,6 +38,8 @@ class Run:
         Watches the validation loss, or the training loss where there are no validation rows.
     shuffle : bool
         Whether there is a new order every epoch.
+    by_length : bool
+        Whether sequences of about the same length meet in a batch then.
     score : callable or None
         Raw outputs and rows to the validation score.
     on_epoch : callable
@@ -58,6 +60,7 @@ class Run:
     patience: int | None
     best: BestWeights
     shuffle: bool = True
+    by_length: bool = True
     score: Any = None
     on_epoch: Any = None
     datasets: tuple = (None, None)
@@ -183,6 +186,7 @@ class Net(skorch.NeuralNet):
             run.generator,
             members=getattr(self.module_, "n_members", 1),
             shuffle=run.shuffle,
+            by_length=run.by_length,
         )
         for batch in run.train.batches(indices):
             if listened:

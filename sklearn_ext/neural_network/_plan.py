@@ -87,6 +87,7 @@ class TrainingPlan:
             self._patience(watched, epochs),
             self._best_weights(watched),
             self.shuffle,
+            self._meets_by_length,
             score=self._validation_score,
             datasets=as_datasets(self.callbacks, *self._callback_data(data, valid), folds),
             predictors=self._callback_predictors(),

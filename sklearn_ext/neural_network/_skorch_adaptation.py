@@ -34,6 +34,8 @@ class SkorchAdaptation:
     def adapted(self, base, settings, generator):
         """Copy a fitted net around an adapted module, with a history of its own."""
         base = self.merged(base)
+        if settings["modules_to_save"] == "auto":  # nobody knows what is new in it
+            settings = {**settings, "modules_to_save": None}
         module = LoRAModule(self.module(base), LoRASettings(**settings), generator)
         net = _copy_with(base, module)
         vars(net)["_adaptation"] = settings

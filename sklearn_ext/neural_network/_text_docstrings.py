@@ -25,11 +25,11 @@ _PARAMETERS = """\
         Weight decay: every step takes the share ``learning rate * alpha`` off each weight, biases
         excepted.
     batch_size : int or "auto", default="auto"
-        Texts that one step sees. "auto" is all of them up to 64, else n / 8 within 8 and 32. A
-        batch is made of texts of about the same length.
+        Texts that one step sees. "auto" is all of them up to 64, else n / 8 within 8 and 32.
+        $batches
     learning_rate_init : float or "auto", default="auto"
         Largest learning rate, > 0. "auto" is ``$rate / hidden_size`` for a net of our
-        own and 5e-5 for a pre-trained one.
+        own and 5e-5 for a pre-trained one$new_head.
     max_iter : int or "auto", default="auto"
         Epochs. "auto" is $epochs With 0 the net
         stays as it starts: a pre-trained model can be asked or adapted as it is.

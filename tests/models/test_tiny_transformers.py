@@ -284,6 +284,52 @@ def test_kept_states_of_an_encoder_are_those_of_the_whole(encoder, monkeypatch):
     assert_allclose(plain.predict_proba(TEXTS), cached.predict_proba(TEXTS), rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("targets", "trained_whole"),
+    [
+        ("all-linear", True),
+        (["query"], True),
+        (r".*layers?\.1\..*", True),
+        (["head", "query"], False),
+    ],
+)
+def test_a_new_head_is_trained_whole_unless_it_is_named(tmp_path, targets, trained_whole):
+    folder, _ = saved(tmp_path / "bert", "bert", transformers.AutoModel, {})
+    base = TransformerClassifier(folder, max_length=16, max_iter=0, random_state=0)
+    adapter = LoRAAdapter(base, target_modules=targets, max_iter=1, random_state=0)
+    module = adapter.fit(TEXTS, LABELS).estimator_.net_.module_
+    assert ("head/weight" in module.whole) is trained_whole
+    assert ("head/weight" in module.low_rank) is not trained_whole
+    adapter.save_adapter(tmp_path / "adapter")
+    found = LoRAAdapter.load_adapter(tmp_path / "adapter", base.fit(TEXTS, LABELS))
+    assert_allclose(found.predict_proba(TEXTS), adapter.predict_proba(TEXTS), rtol=1e-5)
+
+
+def test_a_new_head_learns_faster_than_what_is_trained_already(tmp_path):
+    folder, _ = saved(tmp_path / "bert", "bert", transformers.AutoModel, {})
+    settings = {"max_length": 16, "learning_rate_init": 1e-3, "random_state": 0}
+    model = TransformerClassifier(folder, max_iter=1, **settings).fit(TEXTS, LABELS)
+    groups, module = model.net_.optimizer_.param_groups, model.net_.module_
+    rate_of = {id(p): group["initial_lr"] for group in groups for p in group["params"]}
+    rates = {name: rate_of[id(p)] for name, p in module.named_parameters()}
+    of_head = {name for name, rate in rates.items() if rate == pytest.approx(0.02)}
+    assert of_head == {"head.weight", "head.bias"}
+    assert {rates[name] for name in set(rates) - of_head} == {1e-3}
+    compiled = torch.compile(module, backend="eager")
+    assert sum(compiled.rate_ratio(name) > 1 for name, _ in compiled.named_parameters()) == 2
+
+
+@pytest.mark.parametrize(
+    ("repeats", "batch_size", "epochs"),
+    [(4, "auto", 48), (4, 39, 10), (4, 4, 10), (16, 2, 5), (16, 1, 3)],
+)
+def test_few_texts_are_seen_more_often(tmp_path, repeats, batch_size, epochs):
+    folder, _ = saved(tmp_path / "bert", "bert", transformers.AutoModel, {"num_hidden_layers": 1})
+    model = TransformerClassifier(folder, max_length=8, batch_size=batch_size, random_state=0)
+    assert model.fit(TEXTS * repeats, LABELS * repeats).n_iter_ == epochs
+    assert model.set_params(max_iter=2).fit(["one", "two"], [0, 1]).n_iter_ == 2
+
+
 def test_the_lower_part_can_be_asked_first(encoder):
     settings = {"max_length": 16, "max_iter": 0, "dropout": 0.0, "random_state": 0}
     base = TransformerClassifier(encoder[0], **settings).fit(TEXTS, LABELS).net_.module_
