@@ -62,8 +62,6 @@ class BaseNet(
     # What :class:`LoRAAdapter` adapted the net by: fields of `sklearn_ext._torch.low_rank`'s
     # `LoRASettings`, or None for a plain net.
     _adaptation = None
-    # Whether sequences of about the same length meet in a batch.
-    _meets_by_length = True
     # Names of layers of the net that pre-trained weights do not come with.
     _new_layers = ()
     # Whether it then computes what lies below all trained layers only once.

@@ -87,7 +87,7 @@ class TrainingPlan:
             self._patience(watched, epochs),
             self._best_weights(watched),
             self.shuffle,
-            self._meets_by_length,
+            self._meets_by_length(rows, y),
             score=self._validation_score,
             datasets=as_datasets(self.callbacks, *self._callback_data(data, valid), folds),
             predictors=self._callback_predictors(),
@@ -268,6 +268,10 @@ class TrainingPlan:
         if n_rows <= FULL_BATCH_ROWS:
             return 48
         return min(64, max(10, ceil(1160.0 / n_rows ** (1.0 / 3.0))))
+
+    def _meets_by_length(self, rows, y):
+        """Whether sequences of about the same length make a batch."""
+        return True
 
     def _holds_out(self, n_rows, partial):
         """Whether a run without validation rows of the user's holds some out."""

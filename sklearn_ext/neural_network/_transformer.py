@@ -24,7 +24,50 @@ __all__ = ["TransformerClassifier"]
 # For a pre-trained model, chosen on held-out texts of three sets: a head that is new learns faster
 # than the encoder under it; epochs make so many steps, within bounds.
 HEAD_RATIO = 20.0
-STEPS, FEWEST_EPOCHS, MOST_EPOCHS, FULL_BATCHES = 400, 3, 10, 48
+STEPS, FEWEST_EPOCHS, MOST_EPOCHS, FULL_BATCHES = 300, 3, 10, 48
+
+# Up to this share of what lengths differ, told by the classes, a batch is of texts of one length.
+MOST_TOLD = 0.1
+
+
+def told_by_length(lengths, labels):
+    r"""Tell how much classes and lengths of texts have to do with each other.
+
+    It is the correlation ratio of the logarithms of lengths, adjusted for the number of classes,
+
+    .. math::
+        1 - \frac{n - 1}{n - k} \;
+        \frac{\sum_i (l_i - \bar l_{y_i})^2}{\sum_i (l_i - \bar l)^2}
+
+    Parameters
+    ----------
+    lengths : ndarray of shape (n,)
+        Lengths, at least 1.
+    labels : ndarray of shape (n,)
+        Labels of k classes.
+
+    Returns
+    -------
+    share : float
+        At most 1; about 0 where lengths are the same in all classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ext.neural_network._transformer import told_by_length
+    >>> lengths = np.array([5, 5, 40, 41])
+    >>> round(told_by_length(lengths, np.array(["ham", "ham", "spam", "spam"])), 2)
+    1.0
+    >>> round(told_by_length(lengths, np.array(["ham", "spam", "ham", "spam"])), 2)
+    -0.5
+    """
+    if len(np.unique(lengths)) == 1:
+        return 0.0
+    logs, (classes, codes) = np.log(lengths), np.unique(labels, return_inverse=True)
+    means = np.bincount(codes, logs) / np.bincount(codes)
+    of_classes, of_all = np.square(logs - means[codes]).sum(), np.square(logs - logs.mean()).sum()
+    free = len(logs) - len(classes)
+    return float(1 - (len(logs) - 1) / free * of_classes / of_all) if free else 0.0
 
 
 @documented_text_net(
@@ -43,9 +86,10 @@ STEPS, FEWEST_EPOCHS, MOST_EPOCHS, FULL_BATCHES = 400, 3, 10, 48
         Number of outputs.
 """,
     rate="0.3",
-    batches="Those of about the same length are padded to one length.",
+    batches="""A batch is made of texts of about the same length where lengths tell little of the
+        classes; others are computed in parts of about the same length.""",
     new_head=", its new head 20 times as fast",
-    epochs="""12; for a pre-trained model as many as make 400 steps, within 3 and 10, or 48 full
+    epochs="""12; for a pre-trained model as many as make 300 steps, within 3 and 10, or 48 full
         batches.""",
     dropout="0.1",
     units="",
@@ -96,9 +140,6 @@ class TransformerClassifier(ClassificationTargets, PooledStates, BaseText):
     """
 
     _own_epochs, _own_rate, _frames_texts = 12, 0.3, True
-    # Texts of one length are often of one class: batches of them made fine-tuning unstable. The net
-    # cuts each batch into parts of about the same length instead.
-    _meets_by_length = False
     _parameter_constraints = {
         **BaseText._parameter_constraints,
         **ClassificationTargets._parameter_constraints,
@@ -201,6 +242,11 @@ class TransformerClassifier(ClassificationTargets, PooledStates, BaseText):
         """
         self._announce_classes(classes)
         return self._fit_rows(X, y, sample_weight, None, partial=True)
+
+    def _meets_by_length(self, rows, y):
+        """Not where texts of one length are often of one class, which made fits unstable."""
+        labels = self._strata(y)
+        return labels is not None and told_by_length(rows.lengths, labels) <= MOST_TOLD
 
     def _epochs(self, rows, steps_an_epoch):
         """As many epochs of a pre-trained model as make enough steps."""

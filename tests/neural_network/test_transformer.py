@@ -8,10 +8,13 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import make_classification
+from sklearn.feature_selection import f_classif
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback
 
 from sklearn_ext import TransformerClassifier
+from sklearn_ext.neural_network._transformer import told_by_length
 
 COLOURS = ["red", "green", "blue"]
 THINGS = ["apple", "cap", "car of my old uncle", "x"]
@@ -138,3 +141,38 @@ def test_bpe_serves_it_too():
     assert_allclose(
         pickle.loads(pickle.dumps(model)).predict_proba(TEXTS), model.predict_proba(TEXTS)
     )
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_what_lengths_tell_is_the_adjusted_correlation_ratio(n_classes):
+    rng = np.random.default_rng(n_classes)
+    labels = np.arange(60) % n_classes
+    lengths = 1 + rng.poisson(5 + 2 * labels)
+    (F,), _ = f_classif(np.log(lengths)[:, None], labels)
+    free, between = 60 - n_classes, F * (n_classes - 1)
+    ratio = between / (between + free)
+    assert told_by_length(lengths, labels) == pytest.approx(1 - (1 - ratio) * 59 / free)
+    assert told_by_length(np.full(60, 7), labels) == 0.0
+    assert told_by_length(np.arange(1, 61), np.arange(60)) == 0.0
+
+
+class Lengths(Callback):
+    """Keeps the lengths of each batch."""
+
+    def initialize(self):
+        self.seen = []
+        return self
+
+    def on_batch_begin(self, net, batch, training, **kwargs):
+        self.seen.append(batch[0]["lengths"].reshape(-1).numpy())
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_batches_are_of_one_length_unless_lengths_tell_the_class(told):
+    lengths = np.array([2, 3, 4, 20, 21, 22, 60, 61] * 20)
+    labels = np.where(lengths > 10, "long", "short") if told else np.arange(160) // 80
+    model = TransformerClassifier(**SMALL, batch_size=16, callbacks=[Lengths()])
+    model.fit(["x" * length for length in lengths], labels)
+    found = next(c.seen for _, c in model.net_.callbacks_ if isinstance(c, Lengths))
+    spread = np.mean([batch.max() - batch.min() for batch in found])
+    assert spread > 50 if told else spread < 25
