@@ -15,6 +15,7 @@ from sklearn_ext._validation import (
     Interval,
     StrOptions,
     _fit_context,
+    assign_parameters,
     check_is_fitted,
     with_callbacks,
 )
@@ -233,9 +234,7 @@ class LoRAAdapter(
         cache_frozen=False,
         store_base=True,
     ):
-        values = locals()
-        for name in self._get_param_names():
-            setattr(self, name, values[name])
+        assign_parameters(self, locals())
 
     @classmethod
     def from_fitted(cls, estimator, **params):

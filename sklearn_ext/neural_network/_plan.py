@@ -22,8 +22,11 @@ class TrainingPlan:
     """The training parameters of :class:`BaseNet`, and its decisions before a run.
 
     What "auto" stands for depends on the number of rows; a subclass with a recipe of its own
-    overrides `_batch_size`, `_epochs` and `_stops_early`.
+    overrides `_batch_size`, `_epochs` and `_most_rows_seen_to_the_end`.
     """
+
+    # Up to so many rows `early_stopping="auto"` holds none out.
+    _most_rows_seen_to_the_end = FULL_BATCH_ROWS
 
     _parameter_constraints = {
         "solver": [StrOptions({"adam", "sgd"})],
@@ -281,7 +284,7 @@ class TrainingPlan:
         if self.solver == "lbfgs":
             return False
         if self.early_stopping == "auto":
-            return n_rows > FULL_BATCH_ROWS
+            return n_rows > self._most_rows_seen_to_the_end
         return self.early_stopping
 
     def _patience(self, watched, epochs):

@@ -27,6 +27,7 @@ STEPS_AT_ONCE = 2**16  # padded steps that are predicted in one go
 class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
     """What both recurrent estimators do with sequences."""
 
+    _most_rows_seen_to_the_end = 2000
     _parameter_constraints = {
         **BaseNet._parameter_constraints,
         "cell": [StrOptions({"rnn", "lstm", "gru", "mingru"})],
@@ -133,9 +134,6 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
             steps = max(steps, STEPS_WITHOUT_STEM)
         steps *= max(0.15, min(1.0, int(sequences.lengths.max()) / 32))
         return max(5, ceil(steps / steps_an_epoch))
-
-    def _stops_early(self, n_rows):
-        return n_rows > 2000 if self.early_stopping == "auto" else self.early_stopping
 
     # The pooled state
 

@@ -53,6 +53,7 @@ class BaseText(BaseNet):
     - ``_body()``, the part of the net that a pre-trained model is.
     """
 
+    _most_rows_seen_to_the_end = 2000
     _parameter_constraints = {
         **{k: v for k, v in BaseNet._parameter_constraints.items() if k != "n_members"},
         "model": [str, os.PathLike, None],
@@ -218,9 +219,6 @@ class BaseText(BaseNet):
         if self.learning_rate_init != "auto":
             return self.learning_rate_init
         return self._own_rate / self.hidden_size if self.model is None else 5e-5
-
-    def _stops_early(self, n_rows):
-        return n_rows > 2000 if self.early_stopping == "auto" else self.early_stopping
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
