@@ -20,6 +20,7 @@ from sklearn_ext._torch.transformer_block import (
 __all__ = ["PooledClassifier", "TextEncoder", "length_parts"]
 
 Tensor = torch.Tensor
+Rows = Tensor | slice  # numbers of some texts, or all
 
 ONLY_HEAD = -1  # cut in front of the head
 PART_COST = 40  # in tokens: what it costs a step on a CPU to go through the layers once more
@@ -185,18 +186,20 @@ class PooledClassifier(nn.Module):
         Both may have an axis of length 1 in front.
         """
 
-        def encoded(rows: Tensor, tokens: Tensor, inside: Tensor) -> Tensor:
+        def encoded(rows: Rows, tokens: Tensor, inside: Tensor) -> Tensor:
             states: Tensor = self.encoder(tokens, inside)
             return states
 
         return self._pooled_in_parts(inputs, encoded)
 
     def _pooled_in_parts(
-        self, inputs: dict[str, Tensor], states_of: Callable[[Tensor, Tensor, Tensor], Tensor]
+        self, inputs: dict[str, Tensor], states_of: Callable[[Rows, Tensor, Tensor], Tensor]
     ) -> Tensor:
         """Pool the states of each part of texts of about the same length."""
         tokens, inside = _padded(inputs)
         parts = self._parts(inputs["lengths"].reshape(-1))
+        if len(parts) == 1:
+            return self._pooled(states_of(slice(None), tokens, inside), inside)
         pooled = []
         for rows in parts:
             longest = int(inside[rows].sum(1).max())
@@ -207,7 +210,7 @@ class PooledClassifier(nn.Module):
     def _parts(self, lengths: Tensor) -> list[Tensor]:
         """All texts at once where parts cost more, and where all have to share their dropout."""
         shares = self.training and self.dropout.shared_by_rows
-        if lengths.device.type != "cpu" or shares:
+        if shares or lengths.device.type != "cpu" or torch.compiler.is_compiling():
             return [torch.arange(len(lengths), device=lengths.device)]
         return length_parts(lengths)
 
@@ -250,7 +253,7 @@ class PooledClassifier(nn.Module):
             return self._judged(states.reshape(-1, states.shape[-1]))
         values = states["values"].reshape(*_padded(inputs)[0].shape, -1)
 
-        def upper(rows: Tensor, tokens: Tensor, inside: Tensor) -> Tensor:
+        def upper(rows: Rows, tokens: Tensor, inside: Tensor) -> Tensor:
             below = values[rows, : tokens.shape[1]]
             found: Tensor = self.encoder.above(tokens, inside, below, cut)  # type: ignore[operator]
             return found
