@@ -97,6 +97,7 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
     """
 
     _own_epochs, _own_rate, _frames_texts = 10, 0.5, False
+    _adapter_rate = 0.001  # from 0.0015 on some runs of SmolLM2 were unstable
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ class BaseText(BaseNet):
 
     - ``_own_epochs`` and ``_own_rate``, how long and how fast a net of our own is trained, the rate
       times `hidden_size`;
+    - ``_adapter_rate``, the learning rate of low-rank changes of a pre-trained model;
     - ``_learn_texts(texts)`` to call, before it cuts texts into tokens for a new net;
     - ``_frames_texts``, whether the tokenizer of a pre-trained model puts its special tokens around
       texts;
