@@ -79,8 +79,8 @@ def left_out(module: nn.Module, settings: LoRASettings, layers: Sequence[str]) -
     """
     if settings.target_modules == "all-linear" or not layers:
         return list(layers)
-    paths = [path for weight in chosen_weights(module, settings).values() for path in weight.paths]
-    return [layer for layer in layers if not any(p.startswith(f"{layer}.") for p in paths)]
+    chosen = set(chosen_weights(module, settings))
+    return [name for name in layers if not chosen & _inside(module, [name], "target_modules")]
 
 
 def whole_weights(

@@ -20,7 +20,7 @@ from sklearn_ext._torch.transformer_block import (
 __all__ = ["PooledClassifier", "TextEncoder", "length_parts"]
 
 Tensor = torch.Tensor
-Rows = Tensor | slice  # numbers of some texts, or all
+Index = Tensor | slice  # numbers of some texts, or all
 
 ONLY_HEAD = -1  # cut in front of the head
 PART_COST = 40  # in tokens: what it costs a step on a CPU to go through the layers once more
@@ -186,25 +186,26 @@ class PooledClassifier(nn.Module):
         Both may have an axis of length 1 in front.
         """
 
-        def encoded(rows: Rows, tokens: Tensor, inside: Tensor) -> Tensor:
+        def encoded(index: Index, tokens: Tensor, inside: Tensor) -> Tensor:
             states: Tensor = self.encoder(tokens, inside)
             return states
 
         return self._pooled_in_parts(inputs, encoded)
 
     def _pooled_in_parts(
-        self, inputs: dict[str, Tensor], states_of: Callable[[Rows, Tensor, Tensor], Tensor]
+        self, inputs: dict[str, Tensor], states_of: Callable[[Index, Tensor, Tensor], Tensor]
     ) -> Tensor:
         """Pool the states of each part of texts of about the same length."""
         tokens, inside = _padded(inputs)
-        parts = self._parts(inputs["lengths"].reshape(-1))
+        lengths = inputs["lengths"].reshape(-1)
+        parts = self._parts(lengths)
         if len(parts) == 1:
             return self._pooled(states_of(slice(None), tokens, inside), inside)
         pooled = []
-        for rows in parts:
-            longest = int(inside[rows].sum(1).max())
-            part = tokens[rows, :longest], inside[rows, :longest]
-            pooled.append(self._pooled(states_of(rows, *part), part[1]))
+        for index in parts:
+            longest = int(lengths[index].max())
+            part = tokens[index, :longest], inside[index, :longest]
+            pooled.append(self._pooled(states_of(index, *part), part[1]))
         return torch.cat(pooled)[torch.cat(parts).argsort()]
 
     def _parts(self, lengths: Tensor) -> list[Tensor]:
@@ -251,10 +252,10 @@ class PooledClassifier(nn.Module):
         """Raw outputs, (1, n, n_outputs), of what `below` gives."""
         if cut == ONLY_HEAD:
             return self._judged(states.reshape(-1, states.shape[-1]))
-        values = states["values"].reshape(*_padded(inputs)[0].shape, -1)
+        values = states["values"].flatten(0, -3)  # (n, longest, width)
 
-        def upper(rows: Rows, tokens: Tensor, inside: Tensor) -> Tensor:
-            below = values[rows, : tokens.shape[1]]
+        def upper(index: Index, tokens: Tensor, inside: Tensor) -> Tensor:
+            below = values[index, : tokens.shape[1]]
             found: Tensor = self.encoder.above(tokens, inside, below, cut)  # type: ignore[operator]
             return found
 

@@ -16,6 +16,7 @@ LBFGS_ITERATIONS = 200  # as many as MLPRegressor takes
 # Up to so many rows a fit takes full batches in the dtype of X, without a validation split: then
 # a weight of 2 is exactly a row given twice.
 FULL_BATCH_ROWS = 64
+FULL_BATCHES = 48  # so many of them
 
 
 class TrainingPlan:
@@ -269,7 +270,7 @@ class TrainingPlan:
             return LBFGS_ITERATIONS
         n_rows = len(rows)
         if n_rows <= FULL_BATCH_ROWS:
-            return 48
+            return FULL_BATCHES
         return min(64, max(10, ceil(1160.0 / n_rows ** (1.0 / 3.0))))
 
     def _meets_by_length(self, rows, y):

@@ -14,6 +14,7 @@ from sklearn_ext._validation import (
 )
 from sklearn_ext.neural_network._classification_targets import ClassificationTargets
 from sklearn_ext.neural_network._net_docstrings import CLASSES, CLASSIFICATION_PARAMETERS
+from sklearn_ext.neural_network._plan import FULL_BATCHES
 from sklearn_ext.neural_network._pooled_states import PooledStates
 from sklearn_ext.neural_network._text_docstrings import documented_text_net
 from sklearn_ext.neural_network._textual import BaseText
@@ -24,7 +25,7 @@ __all__ = ["TransformerClassifier"]
 # For a pre-trained model, chosen on held-out texts of three sets: a head that is new learns faster
 # than the encoder under it; epochs make so many steps, within bounds.
 HEAD_RATIO = 20.0
-STEPS, FEWEST_EPOCHS, MOST_EPOCHS, FULL_BATCHES = 300, 3, 10, 48
+STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 300, 3, 10
 
 # Up to this share of what lengths differ, told by the classes, a batch is of texts of one length.
 MOST_TOLD = 0.1
@@ -61,7 +62,7 @@ def told_by_length(lengths, labels):
     >>> round(told_by_length(lengths, np.array(["ham", "spam", "ham", "spam"])), 2)
     -0.5
     """
-    if len(np.unique(lengths)) == 1:
+    if np.ptp(lengths) == 0:
         return 0.0
     logs, (classes, codes) = np.log(lengths), np.unique(labels, return_inverse=True)
     means = np.bincount(codes, logs) / np.bincount(codes)
