@@ -38,7 +38,7 @@ SWITCHES = {
     "neither": {"n_bins": 0, "n_frequencies": 0},
     "no linear members": {"blend_linear": False},
     "25 % held out": {"validation_fraction": 0.25},
-    "no dropout": {"dropout": 0.0},
+    "dropout 0.1": {"dropout": 0.1},
     "no weight decay": {"alpha": 0.0},
     "no held-out rows": {"early_stopping": False},
     "constant rate": {"learning_rate": "constant"},

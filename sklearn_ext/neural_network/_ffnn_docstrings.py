@@ -55,7 +55,7 @@ default="flat_cosine"
         "constant", "adaptive" and "invscaling" rates.
     max_fun : int, default=15000
         Largest number of evaluations of the loss by "lbfgs".
-    dropout : float, default=0.1
+    dropout : float, default=0.0
         Probability, in [0, 1), that a hidden unit is left out of a step; members share the mask.
     n_members : int, default=8
         Nets that are trained side by side and averaged. They differ in their initial weights, in
