@@ -26,9 +26,9 @@ def weights_of(package):
     return folder / "model" if package == MINILM else next(folder.glob("*.gguf"))
 
 
-def questions(folder, split):
-    """Texts and labels of TREC-6, as arrays."""
-    with open(folder / f"trec6_{split}.csv", newline="", encoding="utf-8") as file:
+def questions(folder, split, name="trec6"):
+    """Texts and labels of TREC-6, or of BANKING77, as arrays."""
+    with open(folder / f"{name}_{split}.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     texts = np.array([row["text"] for row in rows], dtype=object)
     return texts, np.array([row["label"] for row in rows])
@@ -37,12 +37,12 @@ def questions(folder, split):
 class PlainClassifier(torch.nn.Module):
     """MiniLM, the mean of its states and a linear head, as one would write it."""
 
-    def __init__(self):
+    def __init__(self, n_classes=N_CLASSES):
         super().__init__()
         from transformers import AutoModel
 
         self.encoder = AutoModel.from_pretrained(weights_of(MINILM), add_pooling_layer=False)
-        self.head = torch.nn.Linear(self.encoder.config.hidden_size, N_CLASSES)
+        self.head = torch.nn.Linear(self.encoder.config.hidden_size, n_classes)
 
     def forward(self, tokens):
         inside = (tokens != 0).long()
@@ -51,13 +51,13 @@ class PlainClassifier(torch.nn.Module):
         return self.head((states * inside).sum(1) / inside.sum(1))
 
 
-def peft_classifier(seed):
+def peft_classifier(seed, n_classes=N_CLASSES):
     """The plain classifier with PEFT around it: all linear layers, r = 8, the head trained."""
     import peft
 
     torch.manual_seed(seed)
     config = peft.LoraConfig(r=8, lora_alpha=16, target_modules=LINEAR, modules_to_save=["head"])
-    return peft.get_peft_model(PlainClassifier(), config)
+    return peft.get_peft_model(PlainClassifier(n_classes), config)
 
 
 def token_table(texts, longest=256):
