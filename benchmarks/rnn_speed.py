@@ -17,8 +17,8 @@ from _measure import argument_parser, limit_threads, median_times, print_heading
 from sklearn_ext import RNNClassifier
 from sklearn_ext._torch.batches import Ragged, Rows
 from sklearn_ext._torch.cells import make_cell
+from sklearn_ext._torch.epoch_order import epoch_indices
 from sklearn_ext._torch.optimizers import AdamW
-from sklearn_ext._torch.training import epoch_indices
 
 cpu_times = partial(median_times, clock=time.process_time)
 

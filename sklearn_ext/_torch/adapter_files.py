@@ -12,8 +12,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from sklearn_ext._torch.adaptable import is_transposed_linear
 from sklearn_ext._torch.lora import LoRAModule
-from sklearn_ext._torch.low_rank import LoRASettings, LowRank, is_transposed_linear
+from sklearn_ext._torch.low_rank import LoRASettings, LowRank
 
 __all__ = ["StoredAdapter", "read_adapter", "tensors_into", "write_adapter"]
 

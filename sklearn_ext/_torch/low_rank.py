@@ -1,76 +1,21 @@
-"""Low-rank changes of weights: which weights of a module can have one, and the change itself."""
+"""A low-rank change of a weight."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import sqrt
 
 import torch
 from torch import nn
 
+from sklearn_ext._torch.adaptable import as_matrix, as_weight
 from sklearn_ext._torch.dropout import SharedDropout
-from sklearn_ext._torch.encoding import PackedEmbedding
 from sklearn_ext._torch.initialization import normal, uniform
 from sklearn_ext._torch.low_rank_linear import low_rank_linear
-from sklearn_ext._torch.modules import PackedLinear
 from sklearn_ext._torch.quantization import StoredWeight
-from sklearn_ext._torch.stem import DilatedConv
 
-__all__ = [
-    "Adaptable",
-    "LoRASettings",
-    "LowRank",
-    "adaptable_weights",
-    "as_matrix",
-    "as_weight",
-    "is_transposed_linear",
-    "principal_factors",
-]
+__all__ = ["LoRASettings", "LowRank", "principal_factors"]
 
 Tensor = torch.Tensor
-
-# How a weight is read as a matrix (..., n_out, n_in), and how a matrix becomes a weight again.
-_TO_MATRIX: dict[str, Callable[[Tensor], Tensor]] = {
-    "matrix": lambda weight: weight,
-    "transposed": lambda weight: weight.mT,
-    "channels_first": lambda weight: weight.flatten(1),
-    "taps_first": lambda weight: weight.flatten(0, 1).mT,
-}
-_TO_WEIGHT: dict[str, Callable[[Tensor, torch.Size], Tensor]] = {
-    "matrix": lambda matrix, shape: matrix,
-    "transposed": lambda matrix, shape: matrix.mT,
-    "channels_first": lambda matrix, shape: matrix.reshape(shape),
-    "taps_first": lambda matrix, shape: matrix.mT.reshape(shape),
-}
-
-# Kinds of modules, beginnings of the names of their weights, layout, whether the map is linear and
-# so among "all-linear".
-_KINDS: tuple[tuple[type[nn.Module], tuple[str, ...], str, bool], ...] = (
-    (nn.Linear, ("weight",), "matrix", True),
-    (PackedLinear, ("weight",), "transposed", True),
-    (nn.RNNBase, ("weight_",), "matrix", True),
-    (nn.RNNCellBase, ("weight_",), "matrix", True),
-    (
-        nn.MultiheadAttention,
-        ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"),
-        "matrix",
-        True,
-    ),
-    (nn.Embedding, ("weight",), "matrix", False),
-    (PackedEmbedding, ("table",), "matrix", False),
-    (nn.Conv1d, ("weight",), "channels_first", False),
-    (nn.Conv2d, ("weight",), "channels_first", False),
-    (DilatedConv, ("weight",), "taps_first", False),
-)
-
-
-def as_matrix(weight: Tensor, layout: str) -> Tensor:
-    """Read a weight as a matrix (..., n_out, n_in)."""
-    return _TO_MATRIX[layout](weight)
-
-
-def as_weight(matrix: Tensor, layout: str, shape: torch.Size) -> Tensor:
-    """Give a matrix the form of a weight."""
-    return _TO_WEIGHT[layout](matrix, shape)
 
 
 @dataclass(frozen=True)
@@ -123,67 +68,6 @@ class LoRASettings:
     def scaling(self) -> float:
         """Factor of the product of both matrices."""
         return self.lora_alpha / (sqrt(self.r) if self.use_rslora else self.r)
-
-
-@dataclass
-class Adaptable:
-    """A weight that can have a low-rank change.
-
-    Attributes
-    ----------
-    name : str
-        First of its names.
-    layout : str
-        How it is read as a matrix.
-    is_linear : bool
-        Whether it is among "all-linear": a table of embeddings is not, tied to a head or not.
-    paths : list of str
-        All its names; a tied weight has several.
-    """
-
-    name: str
-    layout: str
-    is_linear: bool
-    paths: list[str] = field(default_factory=list)
-
-
-def adaptable_weights(module: nn.Module) -> dict[str, Adaptable]:
-    """Find the weights of a module that can have a low-rank change, by their names.
-
-    Examples
-    --------
-    >>> from torch import nn
-    >>> from sklearn_ext._torch.low_rank import adaptable_weights
-    >>> list(adaptable_weights(nn.Sequential(nn.LSTM(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))))
-    ['0.weight_ih_l0', '0.weight_hh_l0', '2.weight']
-    """
-    first_name = {id(parameter): name for name, parameter in module.named_parameters()}
-    found: dict[str, Adaptable] = {}
-    for path, owner in module.named_modules():
-        for beginnings, layout, is_linear in _kinds_of(owner):
-            for local, parameter in owner._parameters.items():
-                if parameter is None or not local.startswith(beginnings):
-                    continue
-                name = first_name[id(parameter)]
-                weight = found.setdefault(name, Adaptable(name, layout, is_linear))
-                weight.is_linear &= is_linear  # a table that is the head too is none
-                weight.paths.append(f"{path}.{local}".lstrip("."))
-    return found
-
-
-def is_transposed_linear(owner: nn.Module) -> bool:
-    """Tell whether a layer is the `Conv1D` of transformers, a linear one of weight (n_in, n_out).
-
-    That package is not imported for it.
-    """
-    return type(owner).__name__ == "Conv1D" and hasattr(owner, "nf") and hasattr(owner, "nx")
-
-
-def _kinds_of(owner: nn.Module) -> list[tuple[tuple[str, ...], str, bool]]:
-    """Beginnings of the names of weights, layout, and whether the map is linear."""
-    if is_transposed_linear(owner):
-        return [(("weight",), "transposed", True)]
-    return [what for kind, *what in _KINDS if isinstance(owner, kind)]  # type: ignore[misc]
 
 
 class LowRank(nn.Module):

@@ -6,13 +6,8 @@ from zlib import crc32
 import torch
 from torch import nn
 
-from sklearn_ext._torch.low_rank import (
-    LoRASettings,
-    LowRank,
-    as_matrix,
-    as_weight,
-    principal_factors,
-)
+from sklearn_ext._torch.adaptable import as_matrix, as_weight
+from sklearn_ext._torch.low_rank import LoRASettings, LowRank, principal_factors
 from sklearn_ext._torch.quantized_layers import (
     quantizable_layers,
     quantize_layers,

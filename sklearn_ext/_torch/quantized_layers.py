@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sklearn_ext._torch.low_rank import is_transposed_linear
+from sklearn_ext._torch.adaptable import is_transposed_linear
 from sklearn_ext._torch.modules import PackedLinear
 from sklearn_ext._torch.quantization import NF4, Int8Rows, StoredWeight
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from torch import nn
 
-from sklearn_ext._torch.low_rank import Adaptable, LoRASettings, adaptable_weights
+from sklearn_ext._torch.adaptable import Adaptable, adaptable_weights
+from sklearn_ext._torch.low_rank import LoRASettings
 
 __all__ = ["chosen_weights", "left_out", "whole_weights"]
 

@@ -9,8 +9,11 @@ from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.dataset import Dataset
 
 from sklearn_ext._torch.batches import Rows
+from sklearn_ext._torch.best_weights import BestWeights
+from sklearn_ext._torch.epoch_order import epoch_indices
+from sklearn_ext._torch.evaluation import evaluate
 from sklearn_ext._torch.optimizers import AdamW
-from sklearn_ext._torch.training import BestWeights, GradientSteps, epoch_indices, evaluate
+from sklearn_ext._torch.training import GradientSteps
 
 __all__ = ["Net", "Run", "as_datasets", "wrapped_module"]
 

@@ -114,7 +114,7 @@ class TrainingPlan:
 
     def _best_weights(self, watched):
         """Watch each member's loss where there are validation rows, else the mean."""
-        from sklearn_ext._torch.training import BestWeights
+        from sklearn_ext._torch.best_weights import BestWeights
 
         net, members = self.net_, None
         if watched is not None and hasattr(net.module_, "parameter_members"):

@@ -78,7 +78,8 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
     def _build_module(self, generator):
         import torch
 
-        from sklearn_ext._torch.sequence_net import Architecture, SequenceEnsemble
+        from sklearn_ext._torch.sequence_ensemble import SequenceEnsemble
+        from sklearn_ext._torch.sequence_net import Architecture
 
         n_outputs = self._build_loss().n_outputs(self._n_targets)
         return SequenceEnsemble(

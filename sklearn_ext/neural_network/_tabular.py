@@ -122,7 +122,7 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
         module = self.net_.module_
         if run.valid is None or len(module.towers) == 1:
             return
-        from sklearn_ext._torch.training import best_shares
+        from sklearn_ext._torch.evaluation import best_shares
 
         kinds = module.tower_slices
         forward, criterion = run.steps.forward, self.net_.criterion_

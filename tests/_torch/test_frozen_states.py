@@ -14,7 +14,8 @@ from sklearn_ext._torch.lora import LoRAModule  # noqa: E402
 from sklearn_ext._torch.low_rank import LoRASettings  # noqa: E402
 from sklearn_ext._torch.modules import FeedForward  # noqa: E402
 from sklearn_ext._torch.parameters import set_dtype  # noqa: E402
-from sklearn_ext._torch.sequence_net import Architecture, SequenceEnsemble  # noqa: E402
+from sklearn_ext._torch.sequence_ensemble import SequenceEnsemble  # noqa: E402
+from sklearn_ext._torch.sequence_net import Architecture  # noqa: E402
 from sklearn_ext._torch.text_encoder import PooledClassifier, TextEncoder  # noqa: E402
 
 

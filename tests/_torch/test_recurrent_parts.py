@@ -11,12 +11,8 @@ from sklearn_ext._torch.initialization import chrono_logits, orthogonal  # noqa:
 from sklearn_ext._torch.pooling import POOLINGS, make_pooling  # noqa: E402
 from sklearn_ext._torch.recurrence import Recurrence, reversed_steps  # noqa: E402
 from sklearn_ext._torch.scan import doubling_scan, gated_scan, sequential_scan  # noqa: E402
-from sklearn_ext._torch.sequence_net import (  # noqa: E402
-    Architecture,
-    SequenceEnsemble,
-    changes,
-    series_scaled,
-)
+from sklearn_ext._torch.sequence_ensemble import SequenceEnsemble, changes, series_scaled  # noqa: E402
+from sklearn_ext._torch.sequence_net import Architecture  # noqa: E402
 from sklearn_ext._torch.stem import ConvStem  # noqa: E402
 
 

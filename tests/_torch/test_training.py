@@ -7,9 +7,10 @@ torch = pytest.importorskip("torch")
 from sklearn_ext._torch import losses  # noqa: E402
 from sklearn_ext._torch.batches import Batch, Ragged  # noqa: E402
 from sklearn_ext._torch.device import resolve_device  # noqa: E402
+from sklearn_ext._torch.evaluation import weighted_mean  # noqa: E402
 from sklearn_ext._torch.optimizers import SGD, AdamW  # noqa: E402
 from sklearn_ext._torch.schedules import rate_factor  # noqa: E402
-from sklearn_ext._torch.training import GradientSteps, weighted_mean  # noqa: E402
+from sklearn_ext._torch.training import GradientSteps  # noqa: E402
 
 
 def descend(make, steps=20):
