@@ -70,6 +70,19 @@ def test_codes_are_the_nearest_ones():
     assert torch.all(stored.dequantized(torch.float32)[3] == 0.0)
 
 
+@pytest.mark.parametrize("shape", [(256, 512), (384, 1536)])
+def test_codes_are_those_of_bitsandbytes(shape):
+    peer = pytest.importorskip("bitsandbytes", reason="install bitsandbytes to compare").functional
+    weight = 0.05 * weights(*shape)
+    stored = NF4(weight)
+    codes, state = peer.quantize_4bit(
+        weight, blocksize=64, quant_type="nf4", compress_statistics=False
+    )
+    assert torch.equal(stored.codes, codes.flatten())
+    difference = stored.dequantized(torch.float32) - peer.dequantize_4bit(codes, state)
+    assert float(difference.abs().max()) < 1e-3
+
+
 def test_sizes_and_errors_are_those_of_the_paper():
     weight = weights(1024, 256)
     stored = NF4(weight)
