@@ -1,49 +1,27 @@
 """A small GPT: causal attention, tied head."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from sklearn_ext._torch.dropout import SharedDropout
 from sklearn_ext._torch.packing import segments
-from sklearn_ext._torch.transformer_block import (
-    Block,
-    Memory,
-    Rotation,
-    embedding,
-    lowest_block,
-    rotations,
-    token_dropout,
-)
+from sklearn_ext._torch.transformer import Transformer, counted
+from sklearn_ext._torch.transformer_block import Memory
 
 __all__ = ["GPT"]
 
 Tensor = torch.Tensor
 
 
-class GPT(nn.Module):
+class GPT(Transformer):
     """Transformer that predicts each next token from those before [1]_.
 
     Parameters
     ----------
-    n_tokens : int
-        Size of the vocabulary.
-    width : int
-        Width of the states, a multiple of `n_heads`.
-    n_layers : int
-        Number of blocks.
-    n_heads : int
-        Heads of each attention.
-    longest : int
-        Most tokens of an input; only learned positions need it.
-    positions : {"rotary", "learned"}
-        How a token knows where it stands.
-    dropout : float
-        Probability of dropout.
-    generator : torch.Generator
-        Draws the weights.
+    n_tokens, width, n_layers, n_heads, longest, positions, dropout, generator
+        See :class:`~sklearn_ext._torch.transformer.Transformer`.
 
     References
     ----------
@@ -72,20 +50,9 @@ class GPT(nn.Module):
         dropout: float,
         generator: torch.Generator,
     ) -> None:
-        super().__init__()
-        # The head is tied to them: logits and, times the gain, inputs of deviation 1.
-        scale = width**-0.5
-        self.embedding = embedding(n_tokens, width, scale, generator)
-        self.places = (
-            embedding(longest, width, scale, generator) if positions == "learned" else None
-        )
-        self.gain = 1.0 / scale
-        self.head_size = width // n_heads
-        self.blocks = nn.ModuleList(
-            Block(width, n_heads, n_layers, dropout, generator) for _ in range(n_layers)
-        )
-        self.norm = nn.LayerNorm(width)
-        self.dropout = SharedDropout(dropout)
+        # The head is tied to the embeddings: logits and, times the gain, inputs of deviation 1.
+        shape = n_tokens, width, n_layers, n_heads, longest
+        super().__init__(*shape, positions, dropout, generator, scale=width**-0.5)
 
     def forward(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
         """Compute logits (n, length, n_tokens) of what follows each of the tokens (n, length).
@@ -96,13 +63,9 @@ class GPT(nn.Module):
 
     # In two parts, for :mod:`sklearn_ext._torch.frozen_states`
 
-    def cut_for(self, trained: Iterable[str]) -> int:
-        """Lowest block with a trained parameter; see :func:`lowest_block`."""
-        return lowest_block(trained, len(self.blocks))
-
     def below(self, tokens: Tensor, positions: Tensor | None, cut: int) -> Tensor:
         """States that go into block `cut`, (n, length, width)."""
-        states = self._embedded(tokens, _counted(tokens, positions))
+        states = self.embedded(tokens, counted(tokens, positions))
         return self._causal(list(self.blocks)[:cut], states, positions)
 
     def above(self, tokens: Tensor, positions: Tensor | None, states: Tensor, cut: int) -> Tensor:
@@ -113,16 +76,11 @@ class GPT(nn.Module):
         self, blocks: Sequence[nn.Module], states: Tensor, positions: Tensor | None
     ) -> Tensor:
         """Go through blocks, in which no token sees later ones or another text."""
-        if not blocks:
-            return states
         mask = None
         if positions is not None:
             number = segments(positions)
             mask = (number.unsqueeze(-1) == number.unsqueeze(-2)).tril().unsqueeze(1)
-        rotation = self._rotation(_counted(states, positions), states.dtype)
-        for block in blocks:
-            states, _ = block(states, mask, rotation, None, is_causal=mask is None)
-        return states
+        return self.through(blocks, states, counted(states, positions), mask, mask is None)
 
     def step(self, tokens: Tensor, memory: list[Memory] | None) -> tuple[Tensor, list[Memory]]:
         """Read further tokens (n, new) of texts; logits (n, n_tokens) of what follows the last.
@@ -136,30 +94,13 @@ class GPT(nn.Module):
         """
         start = 0 if memory is None else memory[0][0].shape[2]
         positions = torch.arange(start, start + tokens.shape[1], device=tokens.device).unsqueeze(0)
-        states = self._embedded(tokens, positions)
-        rotation, found = self._rotation(positions, states.dtype), []
+        states = self.embedded(tokens, positions)
+        rotation, found = self.rotation(positions, states.dtype), []
         for number, block in enumerate(self.blocks):
             kept = None if memory is None else memory[number]
             states, kept = block(states, None, rotation, kept, is_causal=memory is None)
             found.append(kept)
         return self._logits(states[:, -1]), found
 
-    def _embedded(self, tokens: Tensor, positions: Tensor) -> Tensor:
-        """Inputs of the first block."""
-        states = self.embedding(tokens) * self.gain
-        if self.places is not None:
-            states = states + self.places(positions) * self.gain
-        return token_dropout(self.dropout, states)
-
-    def _rotation(self, positions: Tensor, dtype: torch.dtype) -> Rotation | None:
-        return rotations(positions, self.head_size, dtype) if self.places is None else None
-
     def _logits(self, states: Tensor) -> Tensor:
         return functional.linear(self.norm(states), self.embedding.weight)
-
-
-def _counted(states: Tensor, positions: Tensor | None) -> Tensor:
-    """Positions, where none are given those of one text a row."""
-    if positions is not None:
-        return positions
-    return torch.arange(states.shape[1], device=states.device).unsqueeze(0)

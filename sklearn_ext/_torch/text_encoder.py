@@ -9,13 +9,7 @@ from torch import nn
 
 from sklearn_ext._torch.dropout import SharedDropout
 from sklearn_ext._torch.modules import linear_layer
-from sklearn_ext._torch.transformer_block import (
-    Block,
-    embedding,
-    lowest_block,
-    rotations,
-    token_dropout,
-)
+from sklearn_ext._torch.transformer import Transformer, counted
 
 __all__ = ["PooledClassifier", "TextEncoder", "length_parts"]
 
@@ -59,49 +53,14 @@ def length_parts(lengths: Tensor, part_cost: int = PART_COST) -> list[Tensor]:
     return [first[p] for p in parts[0]] + [others[p] for p in parts[1]]
 
 
-class TextEncoder(nn.Module):
+class TextEncoder(Transformer):
     """Transformer whose tokens see each other both ways.
 
     Parameters
     ----------
-    n_tokens : int
-        Size of the vocabulary.
-    width : int
-        Width of the states, a multiple of `n_heads`.
-    n_layers : int
-        Number of blocks.
-    n_heads : int
-        Heads of each attention.
-    longest : int
-        Most tokens of an input; only learned positions need it.
-    positions : {"rotary", "learned"}
-        How a token knows where it stands.
-    dropout : float
-        Probability of dropout.
-    generator : torch.Generator
-        Draws the weights.
+    n_tokens, width, n_layers, n_heads, longest, positions, dropout, generator
+        See :class:`~sklearn_ext._torch.transformer.Transformer`.
     """
-
-    def __init__(
-        self,
-        n_tokens: int,
-        width: int,
-        n_layers: int,
-        n_heads: int,
-        longest: int,
-        positions: str,
-        dropout: float,
-        generator: torch.Generator,
-    ) -> None:
-        super().__init__()
-        self.width, self.head_size = width, width // n_heads
-        self.embedding = embedding(n_tokens, width, 1.0, generator)
-        self.places = embedding(longest, width, 1.0, generator) if positions == "learned" else None
-        self.blocks = nn.ModuleList(
-            Block(width, n_heads, n_layers, dropout, generator) for _ in range(n_layers)
-        )
-        self.norm = nn.LayerNorm(width)
-        self.dropout = SharedDropout(dropout)
 
     def forward(self, tokens: Tensor, inside: Tensor) -> Tensor:
         """Compute states (n, length, width) of tokens (n, length), of which some are `inside`."""
@@ -109,34 +68,19 @@ class TextEncoder(nn.Module):
 
     # In two parts, for :mod:`sklearn_ext._torch.frozen_states`
 
-    def cut_for(self, trained: Iterable[str]) -> int:
-        """Lowest block with a trained parameter; see :func:`lowest_block`."""
-        return lowest_block(trained, len(self.blocks))
-
     def below(self, tokens: Tensor, inside: Tensor, cut: int) -> Tensor:
         """States that go into block `cut`, (n, length, width)."""
-        states = self.embedding(tokens)
-        if self.places is not None:
-            states = states + self.places(torch.arange(tokens.shape[1], device=tokens.device))
-        states = token_dropout(self.dropout, states)
-        return self._through(list(self.blocks)[:cut], states, inside)
+        return self._among(list(self.blocks)[:cut], self.embedded(tokens, counted(tokens)), inside)
 
     def above(self, tokens: Tensor, inside: Tensor, states: Tensor, cut: int) -> Tensor:
         """States of the last block, of what `below` gives."""
-        found: Tensor = self.norm(self._through(list(self.blocks)[cut:], states, inside))
+        found: Tensor = self.norm(self._among(list(self.blocks)[cut:], states, inside))
         return found
 
-    def _through(self, blocks: Sequence[nn.Module], states: Tensor, inside: Tensor) -> Tensor:
-        if not blocks:
-            return states
-        rotation = None
-        if self.places is None:
-            positions = torch.arange(states.shape[1], device=states.device).unsqueeze(0)
-            rotation = rotations(positions, self.head_size, states.dtype)
+    def _among(self, blocks: Sequence[nn.Module], states: Tensor, inside: Tensor) -> Tensor:
+        """Go through blocks, in which a token sees all tokens inside."""
         mask = None if bool(inside.all()) else inside[:, None, None, :]
-        for block in blocks:
-            states, _ = block(states, mask, rotation)
-        return states
+        return self.through(blocks, states, counted(states), mask)
 
 
 class PooledClassifier(nn.Module):
