@@ -32,7 +32,8 @@ from sklearn_ext import LoRAAdapter
 from sklearn_ext._torch.lora import LoRAModule
 from sklearn_ext._torch.low_rank import LoRASettings
 from sklearn_ext._torch.optimizers import AdamW
-from sklearn_ext._torch.pretrained import PretrainedEncoder, copy_weights, read_model
+from sklearn_ext._torch.pretrained import PretrainedEncoder
+from sklearn_ext._torch.pretrained_files import copy_weights, read_model
 from sklearn_ext._torch.random import make_generator
 from sklearn_ext._torch.text_encoder import PooledClassifier
 

@@ -118,7 +118,7 @@ def add_tower(graph, encoded, arrays, activation, *, sees_bins, gain):
     encoded : EncodedTable
         Encoded rows.
     arrays : dict of ndarray
-        Parameters of a :class:`sklearn_ext._torch.modules.Tower` by name.
+        Parameters of a :class:`sklearn_ext._torch.tower.Tower` by name.
     activation : str
         Activation function of hidden layers.
     sees_bins : bool

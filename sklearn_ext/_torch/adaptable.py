@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sklearn_ext._torch.encoding import PackedEmbedding
-from sklearn_ext._torch.modules import PackedLinear
+from sklearn_ext._torch.packed_linear import PackedLinear
 from sklearn_ext._torch.stem import DilatedConv
 
 __all__ = ["Adaptable", "adaptable_weights", "as_matrix", "as_weight", "is_transposed_linear"]

@@ -11,7 +11,7 @@ from torch import nn
 
 from sklearn_ext._torch.adaptable import is_transposed_linear
 from sklearn_ext._torch.low_rank import LoRASettings, LowRank
-from sklearn_ext._torch.modules import PackedLinear
+from sklearn_ext._torch.packed_linear import PackedLinear
 from sklearn_ext._torch.quantization import StoredWeight
 from sklearn_ext._torch.quantized_base import checksum, quantize_base
 from sklearn_ext._torch.quantized_layers import QuantizedLinear, restore_layer, stored_weight

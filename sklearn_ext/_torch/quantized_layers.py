@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sklearn_ext._torch.adaptable import is_transposed_linear
-from sklearn_ext._torch.modules import PackedLinear
+from sklearn_ext._torch.packed_linear import PackedLinear
 from sklearn_ext._torch.quantization import NF4, Int8Rows, StoredWeight
 
 __all__ = [

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sklearn_ext._torch.dropout import SharedDropout
-from sklearn_ext._torch.modules import linear_layer
+from sklearn_ext._torch.packed_linear import linear_layer
 from sklearn_ext._torch.transformer import Transformer, counted
 
 __all__ = ["PooledClassifier", "TextEncoder", "length_parts"]

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from sklearn_ext._torch.dropout import SharedDropout
 from sklearn_ext._torch.initialization import normal
-from sklearn_ext._torch.modules import linear_layer
+from sklearn_ext._torch.packed_linear import linear_layer
 
 __all__ = [
     "Attention",

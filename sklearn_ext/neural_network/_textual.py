@@ -100,7 +100,7 @@ class BaseText(BaseNet):
 
     def _read_pretrained(self):
         """Set tokenizer and architecture of a pre-trained model."""
-        from sklearn_ext._torch.pretrained import read_model
+        from sklearn_ext._torch.pretrained_files import read_model
 
         with _naming(self.model):
             config, found = read_model(self.model)
@@ -118,7 +118,7 @@ class BaseText(BaseNet):
         """Make a new net, and give it the weights of a pre-trained one."""
         super()._build_net(generator)
         if self.model is not None:
-            from sklearn_ext._torch.pretrained import copy_weights, leave_weights
+            from sklearn_ext._torch.pretrained_files import copy_weights, leave_weights
 
             body = self._body()
             with _naming(self.model):

@@ -12,8 +12,8 @@ from sklearn_ext._torch.encoding import PackedEmbedding  # noqa: E402
 from sklearn_ext._torch.lora import LoRAModule  # noqa: E402
 from sklearn_ext._torch.losses import SquaredError  # noqa: E402
 from sklearn_ext._torch.low_rank import LoRASettings  # noqa: E402
-from sklearn_ext._torch.modules import PackedLinear  # noqa: E402
 from sklearn_ext._torch.optimizers import AdamW  # noqa: E402
+from sklearn_ext._torch.packed_linear import PackedLinear  # noqa: E402
 from sklearn_ext._torch.stem import DilatedConv  # noqa: E402
 from sklearn_ext._torch.training import GradientSteps  # noqa: E402
 

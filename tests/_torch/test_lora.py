@@ -22,7 +22,7 @@ from lora_bases import (  # noqa: E402
     train,
 )
 
-from sklearn_ext._torch.modules import PackedLinear  # noqa: E402
+from sklearn_ext._torch.packed_linear import PackedLinear  # noqa: E402
 
 
 @every_kind

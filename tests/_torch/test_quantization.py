@@ -13,7 +13,7 @@ from sklearn_ext._torch.adapter_state import base_is  # noqa: E402
 from sklearn_ext._torch.gpt import GPT  # noqa: E402
 from sklearn_ext._torch.lora import LoRAModule  # noqa: E402
 from sklearn_ext._torch.low_rank import LoRASettings  # noqa: E402
-from sklearn_ext._torch.modules import PackedLinear  # noqa: E402
+from sklearn_ext._torch.packed_linear import PackedLinear  # noqa: E402
 from sklearn_ext._torch.quantization import NF4, Int8Rows, nf4_codebook  # noqa: E402
 from sklearn_ext._torch.quantized_layers import quantize_layers  # noqa: E402
 from sklearn_ext._torch.random import make_generator  # noqa: E402
