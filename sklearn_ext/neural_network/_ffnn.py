@@ -4,7 +4,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sklearn_ext._validation import _fit_context, assign_parameters, with_callbacks
 from sklearn_ext.neural_network._classification_targets import ClassificationTargets
-from sklearn_ext.neural_network._ffnn_docstrings import documented_table_net
+from sklearn_ext.neural_network._ffnn_docstrings import DROPOUT, documented_table_net
 from sklearn_ext.neural_network._net_docstrings import (
     CLASSES,
     CLASSIFICATION_PARAMETERS,
@@ -160,7 +160,7 @@ class FFNNRegressor(RegressionTargets, BaseFeedForward):
         return self._fit_rows(X, y, sample_weight, None, partial=True)
 
 
-@documented_table_net(CLASSIFICATION_PARAMETERS, CLASSES)
+@documented_table_net(CLASSIFICATION_PARAMETERS + DROPOUT, CLASSES)
 class FFNNClassifier(ClassificationTargets, BaseFeedForward):
     """Feed-forward neural network for classification of tables.
 
@@ -233,7 +233,7 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
         epsilon=1e-8,
         n_iter_no_change="auto",
         max_fun=15_000,
-        dropout=0.0,
+        dropout=0.1,
         n_members=8,
         n_bins="auto",
         n_frequencies="auto",

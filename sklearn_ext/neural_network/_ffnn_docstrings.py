@@ -2,7 +2,7 @@
 
 from sklearn_ext.neural_network._net_docstrings import documented_family
 
-__all__ = ["documented_table_net"]
+__all__ = ["DROPOUT", "documented_table_net"]
 
 _PARAMETERS = """\
     hidden_layer_sizes : int or array-like of int, default=(128, 128)
@@ -132,6 +132,12 @@ _NOTES = """\
        tabular deep learning", NeurIPS 2022, arXiv:2203.05556; eq. 1 and 2.
     .. [3] D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by default: strong pre-tuned MLPs
        and boosted trees on tabular data", NeurIPS 2024, arXiv:2407.04491; section 3.
+"""
+
+# Classes are surer without: small nets then ignored extreme class weights.
+DROPOUT = """\
+    dropout : float, default=0.1
+        Probability, in [0, 1), that a hidden unit is left out of a step; members share the mask.
 """
 
 documented_table_net = documented_family(
