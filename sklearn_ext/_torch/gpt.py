@@ -1,6 +1,7 @@
 """A small GPT: causal attention, tied head."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -39,20 +40,9 @@ class GPT(Transformer):
 
     packs = True  # several texts may share a row
 
-    def __init__(
-        self,
-        n_tokens: int,
-        width: int,
-        n_layers: int,
-        n_heads: int,
-        longest: int,
-        positions: str,
-        dropout: float,
-        generator: torch.Generator,
-    ) -> None:
+    def __init__(self, n_tokens: int, width: int, *others: Any, **named: Any) -> None:
         # The head is tied to the embeddings: logits and, times the gain, inputs of deviation 1.
-        shape = n_tokens, width, n_layers, n_heads, longest
-        super().__init__(*shape, positions, dropout, generator, scale=width**-0.5)
+        super().__init__(n_tokens, width, *others, scale=width**-0.5, **named)
 
     def forward(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
         """Compute logits (n, length, n_tokens) of what follows each of the tokens (n, length).
@@ -76,6 +66,8 @@ class GPT(Transformer):
         self, blocks: Sequence[nn.Module], states: Tensor, positions: Tensor | None
     ) -> Tensor:
         """Go through blocks, in which no token sees later ones or another text."""
+        if not blocks:
+            return states
         mask = None
         if positions is not None:
             number = segments(positions)

@@ -79,6 +79,8 @@ class TextEncoder(Transformer):
 
     def _among(self, blocks: Sequence[nn.Module], states: Tensor, inside: Tensor) -> Tensor:
         """Go through blocks, in which a token sees all tokens inside."""
+        if not blocks:
+            return states
         mask = None if bool(inside.all()) else inside[:, None, None, :]
         return self.through(blocks, states, counted(states), mask)
 

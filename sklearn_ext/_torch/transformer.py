@@ -61,6 +61,7 @@ class Transformer(nn.Module):
         positions: str,
         dropout: float,
         generator: torch.Generator,
+        *,
         scale: float = 1.0,
     ) -> None:
         super().__init__()
@@ -99,8 +100,6 @@ class Transformer(nn.Module):
         is_causal: bool = False,
     ) -> Tensor:
         """Go through some of the blocks."""
-        if not blocks:
-            return states
         rotation = self.rotation(positions, states.dtype)
         for block in blocks:
             states, _ = block(states, mask, rotation, None, is_causal=is_causal)

@@ -4,7 +4,7 @@ import inspect
 import re
 from string import Template
 
-__all__ = ["documented"]
+__all__ = ["by_name", "documented"]
 
 
 def documented(parameters, *, attributes, notes, **words):
@@ -29,7 +29,7 @@ def documented(parameters, *, attributes, notes, **words):
     def fill(cls):
         if cls.__doc__ is None:  # python -OO takes docstrings away
             return cls
-        entries = _by_name(parameters)
+        entries = by_name(parameters)
         _, *names = inspect.signature(cls.__init__).parameters  # without self
         listed = "".join(entries[name] for name in names)
         for section, text in (("parameters", listed), ("attributes", attributes), ("notes", notes)):
@@ -40,7 +40,7 @@ def documented(parameters, *, attributes, notes, **words):
     return fill
 
 
-def _by_name(text):
+def by_name(text):
     """Entries of a section by their name: each begins with four blanks, its name and a colon."""
     parts = re.split(r"^(?=    \w+ : )", text, flags=re.MULTILINE)
     return {part.split()[0]: part for part in parts if part}

@@ -1,5 +1,6 @@
 """Docstring sections that both feed-forward nets for tables share."""
 
+from sklearn_ext.neural_network._docstrings import by_name
 from sklearn_ext.neural_network._net_docstrings import documented_family
 
 __all__ = ["DROPOUT", "documented_table_net"]
@@ -135,10 +136,7 @@ _NOTES = """\
 """
 
 # Classes are surer without: small nets then ignored extreme class weights.
-DROPOUT = """\
-    dropout : float, default=0.1
-        Probability, in [0, 1), that a hidden unit is left out of a step; members share the mask.
-"""
+DROPOUT = by_name(_PARAMETERS)["dropout"].replace("0.0", "0.1")
 
 documented_table_net = documented_family(
     _PARAMETERS,

@@ -250,8 +250,8 @@ class TrainingPlan:
         return self.learning_rate_init
 
     def _rows_at_once(self, rows):
-        """Rows that are predicted in one go."""
-        return 4096
+        """Rows that are predicted in one go: what a layer gives for them stays in the cache."""
+        return 2048
 
     def _batch_size(self, n_rows):
         if self.solver == "lbfgs":

@@ -22,8 +22,7 @@ from sklearn_ext.neural_network._tables import fit_encoding
 __all__ = ["BaseFeedForward"]
 
 ENCODED_AT_ONCE = 100_000_000  # numbers; larger tables are encoded batch by batch
-# Numbers before their encoding, and rows: what layers give for more would not stay in the cache.
-PREDICTED_AT_ONCE, ROWS_AT_ONCE = 2**22, 2048
+PREDICTED_AT_ONCE = 2**22  # numbers before their encoding
 # What "auto" gives each numeric column, unless all of them would have more than this together.
 AUTO_FREQUENCIES, MOST_AUTO_WAVES = 16, 2048
 
@@ -153,7 +152,7 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
         return [encode(table) for table in tables], lambda batch: batch
 
     def _rows_at_once(self, table):
-        return max(1, min(ROWS_AT_ONCE, PREDICTED_AT_ONCE // table.shape[1]))
+        return max(1, min(super()._rows_at_once(table), PREDICTED_AT_ONCE // table.shape[1]))
 
     # As a graph
 
