@@ -8,7 +8,7 @@ from sklearn_ext._onnx.activations import activated
 
 __all__ = ["EncodedTable", "add_encoding", "add_tower"]
 
-BIN_SCALE = 0.3  # that of sklearn_ext._torch.encoding
+BIN_SCALE, FARTHEST = 0.3, 1e6  # those of sklearn_ext._torch.encoding
 
 
 class EncodedTable:
@@ -70,6 +70,7 @@ def _numeric(graph, X, columns):
     values = graph.take(X, columns["numeric"])
     scaled = graph.add("Mul", graph.add("Sub", values, columns["center"]), columns["scale"])
     scaled = graph.add("Where", graph.add("IsNaN", scaled), 0.0, scaled)
+    scaled = graph.add("Clip", scaled, -FARTHEST, FARTHEST)
     third = graph.add("Div", scaled, 3.0)
     square = graph.add("Add", graph.add("Mul", third, third), 1.0)
     return graph.add("Div", scaled, graph.add("Sqrt", square))

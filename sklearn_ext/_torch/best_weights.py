@@ -56,6 +56,14 @@ class BestWeights:
         """Mean of the smallest losses."""
         return float(self.losses[: self.n_counted].mean())
 
+    def check(self) -> None:
+        """Raise an error if no epoch had a finite loss."""
+        if not self.epoch:
+            raise ValueError(
+                "The watched loss was not finite in any epoch. Look for extreme values in the "
+                "validation rows and their targets."
+            )
+
     def look(self, losses: Tensor, epoch: int) -> None:
         """Take notice of the losses, (n_members,) or of no axis, after an epoch."""
         losses = losses.detach().cpu().double().reshape(-1)

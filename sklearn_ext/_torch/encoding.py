@@ -18,6 +18,8 @@ Tensor = torch.Tensor
 
 # Bins start out weaker than the column itself: they are many, and a step moves all of them.
 BIN_SCALE = 0.3
+# Scaled values beyond this are 3 after clipping, to rounding; squares of much larger ones overflow.
+FARTHEST = 1e6
 # Standard deviation of the frequencies, in waves an interquartile range.
 FREQUENCY_SCALE = 0.3
 
@@ -77,7 +79,7 @@ class TableEncoding(nn.Module):
         """Encode raw rows, (n, n_features) to (n, n_outputs)."""
         numeric = X[:, self.get_buffer("numeric")]
         center, scale = (self.get_buffer(name).to(X.dtype) for name in ("center", "scale"))
-        scaled = torch.nan_to_num((numeric - center) * scale, nan=0.0)
+        scaled = torch.nan_to_num((numeric - center) * scale, nan=0.0).clamp(-FARTHEST, FARTHEST)
         clipped = scaled / (1.0 + (scaled / 3.0).square()).sqrt()  # smooth clip to (-3, 3)
         absent = X[:, self.get_buffer("missing")].isnan().to(X.dtype)
         parts = [clipped, absent, self._one_hot(X), self._bins(X), self._embedded_rows(X)]

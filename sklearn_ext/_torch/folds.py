@@ -52,10 +52,18 @@ def member_folds(
     order = torch.randperm(n_rows, generator=generator)
     if labels is not None:  # equal labels side by side, dealt out in turn
         order = order[torch.from_numpy(np.argsort(labels[order.numpy()], kind="stable"))]
-        positions = torch.arange(n_rows)
-        order = order[torch.argsort(positions % n_folds, stable=True)]
+        order = order[_dealt(n_rows, n_held, n_folds)]
     turned = [order.roll(-(turn % n_folds) * n_held) for turn in turns]
     return (
         torch.stack([rows[n_held:] for rows in turned]),
         torch.stack([rows[:n_held] for rows in turned]),
     )
+
+
+def _dealt(n_rows: int, n_held: int, n_folds: int) -> Tensor:
+    """Positions fold by fold, each spread evenly over all of them, and those in no fold."""
+    numbers = torch.arange(n_held * n_folds)
+    positions = numbers * n_rows // len(numbers)
+    in_none = torch.ones(n_rows, dtype=torch.bool)
+    in_none[positions] = False
+    return torch.cat([positions.view(n_held, n_folds).mT.flatten(), in_none.nonzero().flatten()])

@@ -44,6 +44,13 @@ class Optimizer(torch.optim.Optimizer):
     def _zeros(self) -> Group:
         return {slot: [torch.zeros_like(p) for p in self.parameters] for slot in self._slots}
 
+    def set_rate(self, lr: float) -> None:
+        """Take another initial learning rate; groups keep their ratios to it."""
+        ratio, self.defaults["lr"] = lr / self.defaults["lr"], lr
+        for group in self.param_groups if ratio != 1.0 else ():
+            for name in group.keys() & {"lr", "initial_lr"}:
+                group[name] *= ratio
+
     def forget(self) -> None:
         """Free the running tensors; the next step starts new ones."""
         self.state = []

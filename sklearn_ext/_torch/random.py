@@ -6,7 +6,9 @@ import torch
 __all__ = ["make_generator"]
 
 
-def make_generator(random_state: int | np.random.RandomState | None) -> torch.Generator:
+def make_generator(
+    random_state: int | np.random.RandomState | None, n_seen: int = 0
+) -> torch.Generator:
     """Build the generator of a fit.
 
     It lives on the CPU whatever the device of the net: the same `random_state` then gives the same
@@ -17,6 +19,9 @@ def make_generator(random_state: int | np.random.RandomState | None) -> torch.Ge
     random_state : int, RandomState instance or None
         Seed. None takes entropy from the operating system and leaves numpy's global generator as
         it is; a RandomState is drawn from once.
+    n_seen : int, default=0
+        Samples that a fit which goes on has seen before: its order of rows and its dropout are
+        others than those of the fits before it.
 
     Returns
     -------
@@ -32,5 +37,6 @@ def make_generator(random_state: int | np.random.RandomState | None) -> torch.Ge
     if isinstance(random_state, np.random.RandomState):
         seed = int(random_state.randint(np.iinfo(np.int32).max))
     else:
-        seed = int(np.random.default_rng(random_state).integers(np.iinfo(np.int64).max))
+        entropy = [random_state, n_seen] if n_seen and random_state is not None else random_state
+        seed = int(np.random.default_rng(entropy).integers(np.iinfo(np.int64).max))
     return torch.Generator(device="cpu").manual_seed(seed)

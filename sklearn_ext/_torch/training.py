@@ -76,8 +76,6 @@ class GradientSteps:
 
     def __post_init__(self) -> None:
         self.rates = self.rates or [group["lr"] for group in self.optimizer.param_groups]
-        self._trained = [p for p in self.optimizer.parameters if p.requires_grad]
-        self._all_trained = len(self._trained) == len(self.optimizer.parameters)
         self._steady = self.schedule in UNTIMED and not self.warmup
 
     def step(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -86,7 +84,8 @@ class GradientSteps:
         total, gradients, raw = self._gradients(batch)
         if self.max_grad_norm is not None:
             _clip(gradients, self.max_grad_norm)
-        self.optimizer.step(gradients if self._all_trained else self._padded(gradients))
+        all_trained = len(gradients) == len(self.optimizer.parameters)
+        self.optimizer.step(gradients if all_trained else self._padded(gradients))
         self.n_taken += 1
         return total, raw
 
@@ -94,6 +93,10 @@ class GradientSteps:
         """Sum over members of their losses, and its gradients by the trained parameters."""
         mean, gradients, raw = self._gradients(batch)
         return mean * (len(raw) if raw.ndim > 2 else 1), gradients
+
+    def _trained(self) -> list[Tensor]:
+        """Parameters that are not frozen: callbacks may freeze some of them at any time."""
+        return [p for p in self.optimizer.parameters if p.requires_grad]
 
     def _padded(self, gradients: list[Tensor]) -> list[Tensor]:
         """Put zeros in the places of frozen parameters."""
@@ -128,10 +131,11 @@ class GradientSteps:
     def _gradients(self, batch: Batch) -> tuple[Tensor, list[Tensor], Tensor]:
         """Loss, gradients and raw outputs, summed over the slices of a batch."""
         whole = _row_axis_length(batch) * (1.0 if batch.weights is None else self.mean_weight)
+        trained = self._trained()
         totals, sums, outputs = [], None, []
         for part in _cut(batch, self.slices):
             value, raw, told = self._summed_loss(part, whole)
-            new = torch.autograd.grad(value, self._trained, allow_unused=True)
+            new = torch.autograd.grad(value, trained, allow_unused=True)
             if any(gradient is None for gradient in new):
                 raise self._unreached(new)
             sums = list(new) if sums is None else [a + b for a, b in zip(sums, new, strict=True)]

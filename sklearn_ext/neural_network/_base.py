@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import nullcontext
+from copy import deepcopy
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -59,6 +60,8 @@ class BaseNet(
     - ``_strata(y)`` gives the labels that every fold needs its share of, or None.
     """
 
+    # Names of parameters that the net is made of; those of all bases count.
+    _makes_net = ()
     # What :class:`LoRAAdapter` adapted the net by: fields of `sklearn_ext._torch.low_rank`'s
     # `LoRASettings`, or None for a plain net.
     _adaptation = None
@@ -87,6 +90,10 @@ class BaseNet(
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
+        if going_on:
+            self._check_net_parameters()
+        else:
+            self._parameters_of_net = self._net_parameters()
         rows = self._read_rows(X, reset=not going_on)
         data = rows, y, weights = self._weighted_rows(rows, y, sample_weight, reset=not going_on)
         if not going_on:
@@ -97,6 +104,28 @@ class BaseNet(
         if not going_on:
             self._watches_rows = valid is not None or self._holds_out(len(rows), partial)
         self._train(context, X, data, valid, partial=partial, going_on=going_on)
+
+    # Parameters that the net is made of: it keeps them, whatever is set afterwards
+
+    def _net_parameters(self):
+        """Parameters that some class of this estimator names in `_makes_net`."""
+        classes = type(self).__mro__
+        names = (name for base in classes for name in vars(base).get("_makes_net", ()))
+        return {name: deepcopy(getattr(self, name)) for name in names}
+
+    def _of_net(self, name):
+        """One of them, as the net has it; before there is a net, as it is set."""
+        return vars(self).get("_parameters_of_net", vars(self))[name]
+
+    def _check_net_parameters(self):
+        """Raise an error for a run that is to go on with another net than there is."""
+        for name, value in self._net_parameters().items():
+            before = self._of_net(name)
+            if value is not before and not np.array_equal(value, before):
+                raise ValueError(
+                    f"The net that training goes on with has {name}={before!r}, not {value!r}. "
+                    f"Set {name} back, or call fit with warm_start=False for a new net."
+                )
 
     def _weighted_rows(self, rows, y, sample_weight, *, reset):
         """Validate targets and weights; rows, targets and weights without those of weight 0."""
@@ -125,33 +154,47 @@ class BaseNet(
         """Build or take the net, train it, and read its history."""
         import torch
 
-        from sklearn_ext._torch.dropout import dropout_from
         from sklearn_ext._torch.parameters import set_dtype
         from sklearn_ext._torch.random import make_generator
         from sklearn_ext._torch.threads import one_thread
+        from sklearn_ext.neural_network._net import given_back_on_failure
 
-        rows, y, _ = data
-        generator = make_generator(self.random_state)
-        with one_thread():
+        rows = data[0]
+        generator = make_generator(self.random_state, self.t_ if going_on else 0)
+        with one_thread(), torch.inference_mode(False), torch.enable_grad():
             if not going_on:
                 self._build_net(generator)
-            run, epochs = self._plan(data, valid, generator, partial)
-            run.on_epoch = self._epoch_hook(context, X, y, epochs)
-            module, whole = self.net_.module_, run.batch_size >= len(rows)
-            dropout = dropout_from(generator, module, shared_by_rows=whole)
-            with dropout, self._while_training(module):
-                self.net_.partial_fit(run, None, epochs=epochs)
-            if not self.net_.history:  # interrupted before there is anything to keep
-                raise KeyboardInterrupt
-            if run.valid is not None or run.interrupted:
-                if not self.net_.loads_best:
-                    run.best.restore()
-                self._weigh_members(run)
+            elif self.net_.callbacks is not self.callbacks:
+                self.net_.callbacks = self.callbacks
+                self.net_.initialize_callbacks()
+            with given_back_on_failure(self.net_) if going_on else nullcontext():
+                run, n_before = self._run_to_the_end(context, X, data, valid, generator, partial)
             if not partial:  # the moments, twice the size of the weights, serve partial_fit only
                 self.net_.optimizer_.forget()
             exact = torch.float64 if rows.dtype == np.float64 else torch.float32
-            set_dtype(module, self.net_.optimizer_, exact)
-        self._read_history(run, partial)
+            set_dtype(self.net_.module_, self.net_.optimizer_, exact)
+        self._read_history(run, n_before, partial)
+
+    def _run_to_the_end(self, context, X, data, valid, generator, partial):
+        """Train the net that is there; the run, and the number of epochs before it."""
+        from sklearn_ext._torch.dropout import dropout_from
+
+        rows, y, _ = data
+        run, epochs = self._plan(data, valid, generator, partial)
+        n_before = len(self.net_.history)
+        run.on_epoch = self._epoch_hook(context, X, y, n_before + epochs)
+        module, whole = self.net_.module_, run.batch_size >= len(rows)
+        dropout = dropout_from(generator, module, shared_by_rows=whole)
+        with dropout, self._while_training(module):
+            self.net_.partial_fit(run, None, epochs=epochs)
+        if len(self.net_.history) == n_before:  # interrupted before there is anything to keep
+            raise KeyboardInterrupt
+        if run.valid is not None or run.interrupted:
+            run.best.check()
+            if not self.net_.loads_best:
+                run.best.restore()
+            self._weigh_members(run)
+        return run, n_before
 
     def _while_training(self, module):
         """Hook: a context around the training of a module."""
@@ -205,25 +248,31 @@ class BaseNet(
         text = ", ".join(f"{name} {value:.6f}" for name, value in shown.items())
         print(f"Epoch {n_epochs} of {epochs}: {text}")
 
-    def _read_history(self, run, partial):
+    def _read_history(self, run, n_before, partial):
         """Set the public attributes that tell of the training."""
         history = self.net_.history
         self.loss_curve_ = [float(row["train_loss"]) for row in history]
         self.loss_ = self.loss_curve_[-1]
         self.n_iter_ = len(self.loss_curve_)
-        self.t_ = getattr(self, "t_", 0) * partial + len(run.train) * len(self.loss_curve_)
+        goes_on = n_before or partial
+        n_seen = len(run.train) * (len(history) - n_before)
+        self.t_ = n_seen + (getattr(self, "t_", 0) if goes_on else 0)
         self.validation_loss_curve_ = None
         self.validation_scores_, self.best_validation_score_ = None, None
         self.best_loss_ = min(self.loss_curve_)
-        if run.valid is not None:
-            self.validation_loss_curve_ = [float(row["valid_loss"]) for row in history]
-            self.validation_scores_ = [float(row["valid_score"]) for row in history]
+        if run.valid is not None:  # earlier runs may have watched none
+            self.validation_loss_curve_ = [float(row.get("valid_loss", np.nan)) for row in history]
+            self.validation_scores_ = [float(row.get("valid_score", np.nan)) for row in history]
             self.best_loss_ = run.best.loss
             self.best_validation_score_ = self.validation_scores_[: run.best.epoch][-1]
         self.n_parameters_ = sum(p.numel() for p in self.net_.module_.parameters())
         self._goes_on = partial
         if run.interrupted:
-            warnings.warn("Training interrupted by user.", ConvergenceWarning, stacklevel=5)
+            warnings.warn(
+                "Training interrupted by user: the weights of the best epoch so far are kept.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
 
     # Prediction
 

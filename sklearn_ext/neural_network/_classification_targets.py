@@ -3,9 +3,10 @@
 from numbers import Real
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import check_array
 
@@ -23,6 +24,8 @@ class ClassificationTargets(ClassifierMixin):
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
+
+    _makes_net = ("label_smoothing",)
 
     # Classes announced to `partial_fit`; a `fit` takes those of y.
     _known_classes = None
@@ -137,13 +140,21 @@ class ClassificationTargets(ClassifierMixin):
         """Keep all classes that will ever come, which the first `partial_fit` has to know."""
         if classes is None and not hasattr(self, "classes_"):
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        self._known_classes = None if classes is None else np.unique(classes)
+        known = None if classes is None else np.unique(classes)
+        before = getattr(self, "classes_", known)
+        if known is not None and not np.array_equal(known, before):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                f"{before!r}"
+            )
+        self._known_classes = known
 
     def _forget_announced_classes(self):
         """Let `fit` take the classes of y, whatever an earlier `partial_fit` was told."""
         vars(self).pop("_known_classes", None)
 
     def _read_target(self, y, *, reset):
+        y = y.toarray() if issparse(y) else y
         y = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=self)
         check_classification_targets(y)
         multilabel = type_of_target(y) == "multilabel-indicator"
@@ -151,6 +162,7 @@ class ClassificationTargets(ClassifierMixin):
             y = column_or_1d(y, warn=True)
         if reset:
             self._learn_classes(y, multilabel)
+        self._check_labels(y, multilabel)
         if self._kind == "multilabel":
             return y.astype(np.float64)
         unknown = np.setdiff1d(y, self.classes_)
@@ -167,6 +179,11 @@ class ClassificationTargets(ClassifierMixin):
         known = self._known_classes
         if multilabel:
             self.classes_, self._kind = np.arange(y.shape[1]), "multilabel"
+            if known is not None and not np.array_equal(known, self.classes_):
+                raise ValueError(
+                    f"classes of an indicator matrix of {y.shape[1]} labels are the numbers from "
+                    f"0 to {y.shape[1] - 1}, got {known.tolist()}."
+                )
             self._n_targets = self.n_outputs_ = y.shape[1]
             return
         self.classes_ = unique_labels(y) if known is None else known
@@ -176,6 +193,16 @@ class ClassificationTargets(ClassifierMixin):
             raise ValueError(
                 f"Classifier can't train when only one class is present: {self.classes_.tolist()}"
             )
+
+    def _check_labels(self, y, multilabel):
+        """Raise an error for targets of another form than those of the net."""
+        n_labels = y.shape[1] if multilabel else None
+        if n_labels == (self._n_targets if self._kind == "multilabel" else None):
+            return
+        raise ValueError(
+            f"y has {_form(n_labels)}, but the net was fitted to "
+            f"{_form(self._n_targets if self._kind == 'multilabel' else None)}."
+        )
 
     def _learn_target(self, y, weights):
         if self._kind != "multilabel" and len(np.unique(y)) < 2 and self._known_classes is None:
@@ -194,20 +221,45 @@ class ClassificationTargets(ClassifierMixin):
         if self.class_weight is None:
             return weights
         if self._kind == "multilabel":
-            of_class = compute_sample_weight(self.class_weight, y.astype(np.int64))
-        elif self.class_weight == "balanced":
-            ones = np.ones(len(y)) if weights is None else weights
-            sums = np.bincount(y, weights=ones, minlength=len(self.classes_))
-            of_class = (ones.sum() / (np.count_nonzero(sums) * np.maximum(sums, 1e-300)))[y]
+            of_class = self._weights_of_labels(y.astype(np.int64))
         else:
-            of_class = compute_sample_weight(self.class_weight, self.classes_[y])
+            of_class = self._weights_of_classes(y, weights)[y]
+        if not np.all((of_class >= 0) & (of_class < np.inf)):
+            raise ValueError(
+                f"class_weight must hold finite numbers >= 0, got {self.class_weight!r}."
+            )
         return of_class if weights is None else of_class * weights
+
+    def _weights_of_classes(self, y, weights):
+        """Weight of each class, whether or not these rows have it."""
+        if isinstance(self.class_weight, list):
+            raise ValueError(
+                "class_weight must be a dict, 'balanced' or None where every row has one label, "
+                f"got {self.class_weight!r}."
+            )
+        if self.class_weight != "balanced":
+            return _given_weights(self.class_weight, self.classes_)
+        ones = np.ones(len(y)) if weights is None else weights
+        sums = np.bincount(y, weights=ones, minlength=len(self.classes_))
+        return ones.sum() / (np.count_nonzero(sums) * np.maximum(sums, 1e-300))
+
+    def _weights_of_labels(self, y):
+        """Product of the weights that each row has by its labels."""
+        if self.class_weight == "balanced":
+            return compute_sample_weight("balanced", y)
+        if not isinstance(self.class_weight, list) or len(self.class_weight) != y.shape[1]:
+            raise ValueError(
+                f"class_weight must be 'balanced', None or a list of {y.shape[1]} dicts, one a "
+                f"label, with the keys 0 and 1, got {self.class_weight!r}."
+            )
+        pairs = zip(self.class_weight, y.T, strict=True)
+        return np.prod([_given_weights(given, np.arange(2))[labels] for given, labels in pairs], 0)
 
     def _build_loss(self):
         from sklearn_ext._torch import losses
 
         kind = losses.CrossEntropy if self._kind == "multiclass" else losses.BinaryCrossEntropy
-        return kind(self.label_smoothing)
+        return kind(self._of_net("label_smoothing"))
 
     def _strata(self, y):
         return None if self._kind == "multilabel" else y
@@ -223,3 +275,13 @@ class ClassificationTargets(ClassifierMixin):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _given_weights(class_weight, classes):
+    """Weights of classes by a dict; those that it does not hold have 1."""
+    return compute_class_weight(class_weight, classes=classes, y=classes)
+
+
+def _form(n_labels):
+    """Say what targets look like."""
+    return "one label a row" if n_labels is None else f"an indicator matrix of {n_labels} labels"

@@ -45,7 +45,7 @@ default="flat_cosine"
         Whether rows are held out, the run ends when their loss no longer falls, and the weights of
         the best epoch are kept. Members of an ensemble hold out different rows in turn, so that
         the ensemble sees all of them. "auto" does so for more than 64 rows. A `validation_set`
-        given to `fit` takes the place of held-out rows.
+        given to `fit` takes the place of held-out rows, and is watched in any case.
     validation_fraction : float or "auto", default="auto"
         Share of rows that each member holds out, in (0, 1). "auto" is 1/8, or as many as make 60
         rows, but no more than 1/4.

@@ -1,5 +1,7 @@
 """The one skorch net under every estimator: skorch's callbacks and history, a faster epoch."""
 
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +17,7 @@ from sklearn_ext._torch.evaluation import evaluate
 from sklearn_ext._torch.optimizers import AdamW
 from sklearn_ext._torch.training import GradientSteps
 
-__all__ = ["Net", "Run", "as_datasets", "wrapped_module"]
+__all__ = ["Net", "Run", "as_datasets", "given_back_on_failure", "wrapped_module"]
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -85,10 +87,7 @@ class Run:
 
 
 class Net(skorch.NeuralNet):
-    """A :class:`skorch.NeuralNet` whose epoch works on tensors instead of a DataLoader.
-
-    ``fit`` and ``partial_fit`` with arrays are skorch's own.
-    """
+    """A :class:`skorch.NeuralNet` whose epoch works on tensors instead of a DataLoader."""
 
     _run = None  # the run under way
 
@@ -250,6 +249,31 @@ def _divergence(loss, steps, epoch):
         f"The training loss became {loss} in epoch {epoch} with learning_rate_init="
         f"{steps.rates[0]}. Lower learning_rate_init, or set max_grad_norm=1.0."
     )
+
+
+@contextmanager
+def given_back_on_failure(net):
+    """Give a net its weights, moments and history back if training it further fails.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        Net. Buffers are not written by a training.
+    """
+    module, optimizer, n_epochs = net.module_, net.optimizer_, len(net.history)
+    weights = [parameter.detach().clone() for parameter in module.parameters()]
+    moments = deepcopy(getattr(optimizer, "state", None))
+    try:
+        yield
+    except BaseException:
+        for parameter, kept in zip(module.parameters(), weights, strict=True):
+            parameter.data = kept
+        net.optimizer_ = optimizer
+        if moments is not None:
+            optimizer.state = moments
+        del net.history[n_epochs:]
+        module.train(False)
+        raise
 
 
 def _no_optimizer(*args, **kwargs):

@@ -34,7 +34,8 @@ _NET_PARAMETERS = """\
     verbose : bool or int, default=False
         Whether to print the losses of every epoch.
     warm_start : bool, default=False
-        Whether another `fit` goes on from the weights of the last one.
+        Whether another `fit` goes on from the weights of the last one. Parameters that the net
+        is made of must be the same then; those of the training may differ.
     momentum : float, default=0.9
         Momentum of "sgd", in [0, 1].
     nesterovs_momentum : bool, default=True
@@ -47,7 +48,7 @@ _NET_PARAMETERS = """\
         Smallest denominator of Adam, > 0.
     n_iter_no_change : int or "auto", default="auto"
         Epochs without a better loss after which a run ends. "auto" is 30 % of `max_iter`, at least
-        10; for an "adaptive" rate 10 % within 2 and 10. Without held-out $samples only
+        10; for an "adaptive" rate 10 % within 2 and 10; without held-out $samples it lets only
         "constant", "adaptive" and "invscaling" runs end early, by the training loss.
     max_grad_norm : float or None, default=1.0
         Largest norm of a gradient, > 0; None for no clipping.
@@ -74,9 +75,9 @@ default="squared_error"
 """
 
 CLASSIFICATION_PARAMETERS = """\
-    class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, multiplied by `sample_weight`. "balanced" makes all classes weigh
-        the same.
+    class_weight : dict, "balanced", list of dict or None, default=None
+        Weights of the classes, >= 0, multiplied by `sample_weight`. "balanced" makes all classes
+        weigh the same; for multilabel y a list has one dict a label, with the keys 0 and 1.
     label_smoothing : float, default=$smoothing
         Probability, in [0, 1), taken from each label and spread over all classes.
 """
@@ -93,13 +94,14 @@ _TRAINING_ATTRIBUTES = """\
     loss_ : float
         Last training loss.
     best_loss_ : float
-        Smallest validation loss, or training loss where there were no validation $samples.
+        Smallest validation loss of the last run, where members are watched each by itself the mean
+        of theirs; smallest training loss where there were no validation $samples.
     validation_loss_curve_ : list of float or None
-        Validation loss of each epoch.
+        Validation loss of each epoch; NaN for those of earlier runs that watched none.
     validation_scores_ : list of float or None
         Validation score of each epoch$score.
     best_validation_score_ : float or None
-        Validation score of the epoch whose weights were kept.
+        Validation score of the epoch with the smallest validation loss.
     n_iter_ : int
         Number of epochs.
     t_ : int

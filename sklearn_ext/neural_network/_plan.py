@@ -82,6 +82,7 @@ class TrainingPlan:
         if not (partial and getattr(self, "_goes_on", False)):
             weights = np.ones(n_rows) if data[2] is None else data[2]
             net.optimizer_ = self._build_optimizer(float(weights.sum()))
+        net.optimizer_.set_rate(self._initial_rate())
         run = Run(
             train,
             watched,
@@ -191,7 +192,8 @@ class TrainingPlan:
 
         module = self.net_.module_
         if getattr(module, "cut", None) is None:
-            return inputs, lambda batch: module.members(prepare(batch))
+            members = torch.compile(module.members) if self.compile else module.members
+            return inputs, lambda batch: members(prepare(batch))
         if not self._caches_frozen:
             return inputs, lambda batch: module.in_parts(prepare(batch))
 
@@ -214,7 +216,9 @@ class TrainingPlan:
         targets = torch.from_numpy(self._encode_target(y))
         targets = (targets.to(dtype) if targets.is_floating_point() else targets).to(device)
         if weights is not None:
-            weights = torch.from_numpy(np.asarray(weights)).to(device, dtype)
+            # Divided by a power of 2 near their mean: no unit of theirs is too large or small then.
+            weights = np.ldexp(weights, -np.frexp(np.mean(weights))[1])
+            weights = torch.from_numpy(weights).to(device, dtype)
         return Rows(inputs, targets, weights)
 
     def _build_lbfgs(self, groups, weight):
@@ -321,6 +325,11 @@ class TrainingPlan:
         """Rows of each member and rows it leaves out."""
         from sklearn_ext._torch.folds import member_folds
 
+        if len(y) < 2:
+            raise ValueError(
+                f"early_stopping={self.early_stopping!r} holds rows out, but there is 1 row. Set "
+                "early_stopping=False, or give a validation_set."
+            )
         turns, device = self._member_turns(), self.net_.device
         folds = member_folds(len(y), self._strata(y), self._fraction(len(y)), turns, generator)
         return tuple(rows.to(device) for rows in folds)
@@ -332,7 +341,7 @@ class TrainingPlan:
         return max(0.125, min(0.25, 60.0 / n_rows))
 
     def _member_count(self):
-        return getattr(self, "n_members", 1)
+        return self._of_net("n_members") if hasattr(self, "n_members") else 1
 
     def _member_turns(self):
         """Fold that each member holds out."""

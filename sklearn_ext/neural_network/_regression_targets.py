@@ -23,6 +23,8 @@ class RegressionTargets(RegressorMixin):
         "huber_delta": [Interval(Real, 0, None, closed="neither")],
     }
 
+    _makes_net = "loss", "quantile", "huber_delta"
+
     @over_partitions
     def predict(self, X, return_std=False):
         """Predict targets.
@@ -47,11 +49,12 @@ class RegressionTargets(RegressorMixin):
         mean = self._member_mean(members)
         if not return_std:
             return mean
-        if self.n_members == 1:
+        n_members = self._of_net("n_members")
+        if n_members == 1:
             raise ValueError(
                 "return_std is the spread of the members, but n_members=1. Fit with n_members >= 2."
             )
-        return mean, members[: self.n_members].std(axis=0, ddof=1)  # without linear ones
+        return mean, members[:n_members].std(axis=0, ddof=1)  # without linear ones
 
     def score(self, X, y, sample_weight=None):
         """Return R²; for several quantiles the mean of their D² pinball scores.
@@ -75,30 +78,31 @@ class RegressionTargets(RegressorMixin):
         predicted = self.predict(X)
         scores = [
             d2_pinball_score(y, predicted[..., i], sample_weight=sample_weight, alpha=level)
-            for i, level in enumerate(self.quantile)
+            for i, level in enumerate(self._of_net("quantile"))
         ]
         return float(np.mean(scores))
 
     def _has_many_quantiles(self):
-        return self.loss == "quantile" and not isinstance(self.quantile, Real)
+        return self._of_net("loss") == "quantile" and np.ndim(self._of_net("quantile")) > 0
 
     def _levels(self):
         """Quantile levels as the user ordered them."""
-        levels = np.atleast_1d(np.asarray(self.quantile, dtype=np.float64))
+        asked = self._of_net("quantile")
+        levels = np.atleast_1d(np.asarray(asked, dtype=np.float64))
         if levels.ndim != 1 or not len(levels) or not np.all((levels > 0) & (levels < 1)):
-            raise ValueError(f"quantile must lie in (0, 1), got {self.quantile!r}.")
+            raise ValueError(f"quantile must lie in (0, 1), got {asked!r}.")
         if len(np.unique(levels)) < len(levels):
-            raise ValueError(f"quantile must not repeat a level, got {self.quantile!r}.")
+            raise ValueError(f"quantile must not repeat a level, got {asked!r}.")
         return levels
 
     def _shaped(self, responses):
         """Members' responses in units of y, (n_members, n_samples, ...)."""
-        n_quantiles = len(self._levels()) if self.loss == "quantile" else 1
+        n_quantiles = len(self._levels()) if self._of_net("loss") == "quantile" else 1
         values = responses.reshape(*responses.shape[:2], self._n_targets, n_quantiles)
         dtype = values.dtype
         values = values * self._y_scale[:, None].astype(dtype)
         values += self._y_center[:, None].astype(dtype)
-        if self.loss == "quantile":
+        if self._of_net("loss") == "quantile":
             values = values[..., np.argsort(np.argsort(self._levels()))]
         if not self._has_many_quantiles():
             values = values[..., 0]
@@ -110,8 +114,8 @@ class RegressionTargets(RegressorMixin):
             graph,
             raw,
             shares,
-            loss=self.loss,
-            levels=self._levels() if self.loss == "quantile" else np.zeros(1),
+            loss=self._of_net("loss"),
+            levels=self._levels() if self._of_net("loss") == "quantile" else np.zeros(1),
             center=self._y_center,
             scale=self._y_scale,
             as_table=self._has_many_quantiles() and not self._single_target,
@@ -135,7 +139,7 @@ class RegressionTargets(RegressorMixin):
         y = y.reshape(len(y), -1)
         if not reset and y.shape[1] != self._n_targets:
             raise ValueError(f"y has {y.shape[1]} targets, but the net has {self._n_targets}.")
-        if self.loss == "poisson" and (np.any(y < 0) or not y.sum() > 0):
+        if self._of_net("loss") == "poisson" and (np.any(y < 0) or (reset and not y.sum() > 0)):
             raise ValueError("loss='poisson' needs y >= 0 with a positive sum.")
         return y
 
@@ -144,10 +148,16 @@ class RegressionTargets(RegressorMixin):
         self._n_targets = y.shape[1]
         self.n_outputs_ = self._build_loss().n_outputs(y.shape[1])
         mean = np.average(y, axis=0, weights=weights)
-        if self.loss == "poisson":
+        if self._of_net("loss") == "poisson":
             self._y_center, self._y_scale = np.zeros_like(mean), np.where(mean > 0, mean, 1.0)
             return
-        std = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
+        with np.errstate(over="ignore"):
+            std = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
+        if not np.isfinite(std).all():
+            raise ValueError(
+                f"y holds values of up to {np.abs(y).max():.3g}, whose variance overflows. Scale "
+                "y, by TransformedTargetRegressor for instance."
+            )
         self._y_center, self._y_scale = mean, np.where(std > 0, std, 1.0)
 
     def _encode_target(self, y):
@@ -159,16 +169,16 @@ class RegressionTargets(RegressorMixin):
     def _build_loss(self):
         from sklearn_ext._torch import losses
 
-        if self.loss == "quantile":
+        if self._of_net("loss") == "quantile":
             return losses.Quantile(sorted(self._levels().tolist()))
-        if self.loss == "huber":
-            return losses.Huber(self.huber_delta)
+        if self._of_net("loss") == "huber":
+            return losses.Huber(self._of_net("huber_delta"))
         kinds = {
             "squared_error": losses.SquaredError,
             "absolute_error": losses.AbsoluteError,
             "poisson": losses.Poisson,
         }
-        return kinds[self.loss]()
+        return kinds[self._of_net("loss")]()
 
     def _validation_score(self, raw, rows):
         """R² of the validation rows (for quantiles of the middle one), the mean over members."""

@@ -56,7 +56,7 @@ _PARAMETERS = """\
         Whether sequences are held out, the run ends when their loss no longer falls, and the
         weights of the best epoch are kept. Members hold out different sequences in turn. "auto"
         does so for more than 2000 sequences. A `validation_set` given to `fit` takes the place of
-        held-out sequences.
+        held-out sequences, and is watched in any case.
     validation_fraction : float, default=0.1
         Share of sequences that each member holds out, in (0, 1).
     dropout : float, default=0.2

@@ -43,6 +43,21 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
         "axis_order": [StrOptions({"channels_last", "channels_first"})],
     }
 
+    _makes_net = (
+        "cell",
+        "hidden_size",
+        "num_layers",
+        "bidirectional",
+        "pooling",
+        "stem_channels",
+        "max_steps",
+        "nonlinearity",
+        "recurrent_init",
+        "gate_bias",
+        "dropout",
+        "n_members",
+    )
+
     def _read_rows(self, X, *, reset):
         return validate_sequences(self, X, reset=reset, axis_order=self.axis_order)
 

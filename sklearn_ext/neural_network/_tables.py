@@ -74,7 +74,7 @@ def fit_encoding(X, categorical, weights, n_bins):
     center, scale, bins, missing = [], [], [], []
     read = _column_reader(X, weights)
     numeric = np.flatnonzero(~categorical)
-    n_bins = _bins_a_column(n_bins, len(numeric), weights.sum())
+    n_bins = _bins_a_column(n_bins, len(numeric), max(weights.sum(), X.shape[0]))
     for column in numeric:
         values, of_values = read(column)
         if np.isnan(values).any():

@@ -44,6 +44,17 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
     }
 
+    _makes_net = (
+        "hidden_layer_sizes",
+        "activation",
+        "dropout",
+        "n_members",
+        "n_bins",
+        "n_frequencies",
+        "blend_linear",
+        "categorical_features",
+    )
+
     def _read_rows(self, X, *, reset):
         """Validate X and code its categories; floats with NaN for what is missing."""
         if reset:
@@ -95,21 +106,23 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
 
         return FeedForward(
             TableEncoding(self._encoding),
-            _widths(self.hidden_layer_sizes),
+            _widths(self._of_net("hidden_layer_sizes")),
             self._build_loss().n_outputs(self._n_targets),
-            activation=self.activation,
-            dropout=self.dropout,
-            n_members=self.n_members,
+            activation=self._of_net("activation"),
+            dropout=self._of_net("dropout"),
+            n_members=self._of_net("n_members"),
             n_frequencies=self._waves_a_column(),
-            blend_linear=self.blend_linear and self._watches_rows,  # or nothing gives a share
+            # Without rows that are watched nothing would give linear members a share.
+            blend_linear=self._of_net("blend_linear") and self._watches_rows,
             generator=generator,
         )
 
     def _waves_a_column(self):
         """Waves that every numeric column gets."""
         n_numeric = len(self._encoding["numeric"])
-        if self.n_frequencies != "auto" or n_numeric == 0:
-            return self.n_frequencies if n_numeric else 0
+        asked = self._of_net("n_frequencies")
+        if asked != "auto" or n_numeric == 0:
+            return asked if n_numeric else 0
         return AUTO_FREQUENCIES if n_numeric * AUTO_FREQUENCIES <= MOST_AUTO_WAVES else 0
 
     def _member_turns(self):
@@ -165,7 +178,7 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
                 graph,
                 encoded,
                 arrays_below(arrays, f"towers.{index}"),
-                self.activation,
+                self._of_net("activation"),
                 sees_bins=tower.n_seen > module.encoding.n_plain,
                 gain=tower.gain,
             )
@@ -264,7 +277,8 @@ def _known(values):
     try:
         return sorted(found)
     except TypeError:
-        return sorted(found, key=str)
+        # Equal texts of several types would come in the order of their hashes.
+        return sorted(found, key=lambda value: (str(value), type(value).__name__))
 
 
 def _codes(values, known):

@@ -36,7 +36,7 @@ _PARAMETERS = """\
     early_stopping : bool or "auto", default=False
         Whether texts are held out, the run ends when their loss no longer falls, and the weights of
         the best epoch are kept. "auto" does so for more than 2000 texts. A `validation_set` given
-        to `fit` takes the place of held-out texts.
+        to `fit` takes the place of held-out texts, and is watched in any case.
     validation_fraction : float, default=0.1
         Share of texts that is held out, in (0, 1).
     dropout : float, default=$dropout

@@ -70,6 +70,17 @@ class BaseText(BaseNet):
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     }
 
+    _makes_net = (
+        "model",
+        "tokenizer",
+        "vocab_size",
+        "hidden_size",
+        "num_layers",
+        "num_heads",
+        "positions",
+        "max_length",
+        "dropout",
+    )
     # Whether a net that is built now need not have its weights in memory: an adapter reads them.
     _leaves_weights = False
 

@@ -432,3 +432,66 @@ def test_running_moments_are_kept_for_partial_fit_only():
     assert net.net_.optimizer_.state == []
     net.partial_fit(X, y)
     assert net.net_.optimizer_.state != []
+
+
+def test_far_values_are_clipped_in_single_precision():
+    rows = X.astype(np.float32)
+    model = short().fit(rows, y)
+    far = rows[:3].copy()
+    far[:, 0] = [-1e6, -1e25, np.finfo(np.float32).min]
+    far[:, 1:] = 0
+    assert_allclose(model.predict(far), model.predict(far)[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("weight", [1e-50, 1e-3, 1.0])
+def test_unit_of_weights_does_not_matter(weight):
+    weighted = short().fit(X, y, sample_weight=np.full(len(y), weight))
+    assert_allclose(weighted.predict(X), short().fit(X, y).predict(X), rtol=1e-3, atol=1e-3)
+
+
+def test_fits_where_gradients_are_off():
+    expected = short().fit(X, y).predict(X)
+    with torch.inference_mode():
+        assert_array_equal(short().fit(X, y).predict(X), expected)
+
+
+def test_validation_rows_without_a_finite_loss():
+    with pytest.raises(ValueError, match="not finite in any epoch"):
+        short().fit(X, y, validation_set=(X, np.full(len(y), 1e60)))
+
+
+def test_one_row_cannot_be_held_out():
+    with pytest.raises(ValueError, match="there is 1 row"):
+        short(early_stopping=True).fit(X[:1], y[:1])
+
+
+def test_variance_that_overflows():
+    with pytest.raises(ValueError, match="whose variance overflows"):
+        short().fit(X, y * 1e200)
+
+
+def test_compiled_net_is_what_is_trained(monkeypatch):
+    calls = []
+
+    def compiled(function, **kwargs):
+        if isinstance(function, torch.nn.Module):
+            return function
+        return lambda *values: calls.append(1) or function(*values)
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    model = short(compile=True).fit(X, y)
+    assert len(calls) > model.n_iter_
+    assert_array_equal(model.predict(X), short().fit(X, y).predict(X))
+
+
+def test_frozen_layers_stay():
+    frozen = skorch_callbacks.Freezer("towers.0.*")
+    model = short(callbacks=[frozen], max_iter=2).fit(X, y)
+    start = short(max_iter=2, learning_rate_init=1e-30).fit(X, y)
+    pairs = zip(
+        model.net_.module_.towers[0].parameters(),
+        start.net_.module_.towers[0].parameters(),
+        strict=True,
+    )
+    assert all(torch.allclose(ours, first) for ours, first in pairs)
+    assert model.score(X, y) != start.score(X, y)
