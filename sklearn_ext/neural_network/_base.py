@@ -157,8 +157,9 @@ class BaseNet(
         from sklearn_ext._torch.parameters import set_dtype
         from sklearn_ext._torch.random import make_generator
         from sklearn_ext._torch.threads import one_thread
-        from sklearn_ext.neural_network._net import given_back_on_failure
+        from sklearn_ext.neural_network._net import check_callbacks, given_back_on_failure
 
+        check_callbacks(self.callbacks)
         rows = data[0]
         generator = make_generator(self.random_state, self.t_ if going_on else 0)
         with one_thread(), torch.inference_mode(False), torch.enable_grad():

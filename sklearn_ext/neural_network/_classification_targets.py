@@ -71,6 +71,10 @@ class ClassificationTargets(ClassifierMixin):
         """Labels as numbers, which tensors can hold."""
         return y.astype(np.int64)
 
+    def _plain_classes(self):
+        """The numbers that `_plain_target` gives."""
+        return None if self._kind == "multilabel" else np.arange(len(self.classes_))
+
     @over_partitions
     def predict_proba(self, X):
         """Predict probabilities.
@@ -266,10 +270,14 @@ class ClassificationTargets(ClassifierMixin):
 
     def _validation_score(self, raw, rows):
         """Accuracy of the validation rows, the mean over members."""
+        from sklearn_ext._torch.evaluation import weighted_mean
+
         target = rows.seen_targets
         if self._kind == "multiclass":
-            return float((raw.argmax(-1) == target).to(raw.dtype).mean())
-        return float(((raw > 0) == (target > 0.5)).all(-1).to(raw.dtype).mean())
+            hits = raw.argmax(-1) == target
+        else:
+            hits = ((raw > 0) == (target > 0.5)).all(-1)
+        return float(weighted_mean(hits.to(raw.dtype), rows.seen_weights).mean())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -7,6 +7,7 @@ from typing import Any
 
 import skorch
 import torch
+from sklearn.utils import ClassifierTags
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.dataset import Dataset
 
@@ -17,7 +18,14 @@ from sklearn_ext._torch.evaluation import evaluate
 from sklearn_ext._torch.optimizers import AdamW
 from sklearn_ext._torch.training import GradientSteps
 
-__all__ = ["Net", "Run", "as_datasets", "given_back_on_failure", "wrapped_module"]
+__all__ = [
+    "Net",
+    "Run",
+    "as_datasets",
+    "check_callbacks",
+    "given_back_on_failure",
+    "wrapped_module",
+]
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -55,6 +63,8 @@ class Run:
         Functions from rows of these data to predictions, by the method of the net that calls them.
     rows_at_once : int
         Validation rows that are looked at in one go.
+    classes : ndarray or None
+        Classes of one label a row, as callbacks see them.
     """
 
     train: Rows
@@ -71,6 +81,7 @@ class Run:
     datasets: tuple = (None, None)
     predictors: dict = field(default_factory=dict)
     rows_at_once: int = 4096
+    classes: Any = None
     interrupted: bool = False
 
     def knows(self, row):
@@ -117,6 +128,20 @@ class Net(skorch.NeuralNet):
             self._run = None
         self.module_.train(False)
         return self
+
+    @property
+    def classes_(self):
+        """Classes of the targets that callbacks see, in the middle of a run only."""
+        classes = None if self._run is None else self._run.classes
+        if classes is None:
+            raise AttributeError("classes_")
+        return classes
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if hasattr(self, "classes_"):  # scorers ask for it
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        return tags
 
     @property
     def loads_best(self):
@@ -171,9 +196,22 @@ class Net(skorch.NeuralNet):
         if run.valid is not None:
             watched = self._validate(run)
         run.best.look(watched, len(self.history))
-        self.notify("on_epoch_end", dataset_train=train_set, dataset_valid=valid_set)
+        self._end_epoch(run)
         stop = run.on_epoch is not None and run.on_epoch(len(self.history))
         return stop or run.is_over()
+
+    def _end_epoch(self, run):
+        """Tell callbacks; one that looks for what is not watched is told why it is not there."""
+        train_set, valid_set = run.datasets
+        try:
+            self.notify("on_epoch_end", dataset_train=train_set, dataset_valid=valid_set)
+        except KeyError as error:
+            if run.valid is None and "valid_" in str(error):
+                error.add_note(
+                    "No validation rows are watched. Set early_stopping=True, give a "
+                    "validation_set, or let the callback monitor 'train_loss'."
+                )
+            raise
 
     def _train_epoch(self, run):
         """Take the steps of an epoch; its mean loss, read from the device once."""
@@ -247,7 +285,7 @@ def _stopped_early(callbacks):
 def _divergence(loss, steps, epoch):
     return ValueError(
         f"The training loss became {loss} in epoch {epoch} with learning_rate_init="
-        f"{steps.rates[0]}. Lower learning_rate_init, or set max_grad_norm=1.0."
+        f"{steps.optimizer.defaults['lr']}. Lower learning_rate_init, or set max_grad_norm=1.0."
     )
 
 
@@ -274,6 +312,18 @@ def given_back_on_failure(net):
         del net.history[n_epochs:]
         module.train(False)
         raise
+
+
+def check_callbacks(callbacks):
+    """Raise an error for callbacks that are not skorch's."""
+    for entry in callbacks or ():
+        callback = entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise TypeError(
+                f"callbacks must hold callbacks of skorch, got {callback!r}. Those of scikit-learn "
+                "are given to set_callbacks."
+            )
 
 
 def _no_optimizer(*args, **kwargs):

@@ -97,12 +97,17 @@ class TrainingPlan:
             datasets=as_datasets(self.callbacks, *self._callback_data(data, valid), folds),
             predictors=self._callback_predictors(),
             rows_at_once=max(batch_size, self._rows_at_once(rows)),
+            classes=self._plain_classes(),
         )
         return run, epochs
 
     def _callback_data(self, data, valid):
         """Rows and targets of both, in the form that callbacks see."""
         return [part and (part[0], self._plain_target(part[1])) for part in (data, valid)]
+
+    def _plain_classes(self):
+        """Classes in the form that callbacks see; None where rows have no single label."""
+        return None
 
     def _callback_predictors(self):
         """Predictions of such rows by the net as it is, in the form of these targets."""

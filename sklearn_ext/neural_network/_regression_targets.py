@@ -186,9 +186,14 @@ class RegressionTargets(RegressorMixin):
         target = rows.seen_targets
         predicted = predicted.unflatten(-1, (self._n_targets, -1))
         predicted = predicted[..., predicted.shape[-1] // 2]
-        errors = (predicted - target).square().sum(-2)
-        spread = (target - target.mean(-2, keepdim=True)).square().sum(-2).clamp_min(1e-30)
-        return float((1.0 - errors / spread).mean())
+        weights = target.new_ones(target.shape[:-1]) if rows.weights is None else rows.seen_weights
+        shares = (weights / weights.sum(-1, keepdim=True)).unsqueeze(-1)  # (..., n, 1)
+        errors = (shares * (predicted - target).square()).sum(-2)
+        center = (shares * target).sum(-2, keepdim=True)
+        spread = (shares * (target - center).square()).sum(-2)
+        # As r2_score: a constant target is met, 1, or it is not, 0.
+        scores = (1.0 - errors / spread).where(spread > 0, (errors == 0).to(errors.dtype))
+        return float(scores.mean())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -82,10 +82,11 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
         coded_columns = np.flatnonzero(self._categorical)
         if reset:
             self._categories = [_known(columns[j]) for j in coded_columns]
-        coded = np.empty((len(columns[0]), self.n_features_in_), dtype=np.float64)
+        numeric = np.flatnonzero(~self._categorical)
+        coded = np.empty((len(columns[0]), self.n_features_in_), dtype=_float_type(X, numeric))
         for j, known in zip(coded_columns, self._categories, strict=True):
             coded[:, j] = _codes(columns[j], known)
-        for j in np.flatnonzero(~self._categorical):
+        for j in numeric:
             coded[:, j] = check_array(
                 np.asarray(columns[j]), ensure_2d=False, ensure_all_finite="allow-nan", dtype=float
             )
@@ -242,6 +243,12 @@ def _widths(hidden_layer_sizes):
     return widths.tolist()
 
 
+def _float_type(X, numeric):
+    """Single precision where all numbers come in it; codes fit into that too."""
+    kinds = [X.dtype] if hasattr(X, "dtype") else [list(X.dtypes)[j] for j in numeric]
+    return np.float32 if {str(kind).lower() for kind in kinds} == {"float32"} else np.float64
+
+
 def _column(X, index):
     if hasattr(X, "iloc"):
         return X.iloc[:, index].to_numpy(dtype=object, na_value=np.nan)  # pandas.NA is no number
@@ -252,6 +259,8 @@ def _column(X, index):
 
 def _name_the_column(error, X, categorical):
     """Add to an error which column of a frame is neither numbers nor categories."""
+    if "feature names" in str(error):  # that is about other names or another order
+        return
     names = list(getattr(X, "columns", ()))
     coded = np.zeros(len(names), dtype=bool) if categorical is None else categorical
     if len(coded) != len(names):  # other columns than in fit: the error is about them

@@ -495,3 +495,14 @@ def test_frozen_layers_stay():
     )
     assert all(torch.allclose(ours, first) for ours, first in pairs)
     assert model.score(X, y) != start.score(X, y)
+
+
+@pytest.mark.parametrize("frame", [None, "pandas", "polars"])
+def test_single_precision_beside_categories(frame):
+    rows = X[:80].astype(np.float32)
+    rows[:, 0] = rows[:, 0] > 0
+    if frame is not None:
+        names = [f"c{j}" for j in range(rows.shape[1])]
+        rows = pytest.importorskip(frame).DataFrame(dict(zip(names, rows.T, strict=True)))
+    model = short(categorical_features=[0]).fit(rows, y[:80])
+    assert model.predict(rows).dtype == np.float32

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.callback import ProgressBar
 from sklearn.datasets import load_iris, make_regression
-from sklearn.metrics import accuracy_score, log_loss, r2_score
+from sklearn.metrics import accuracy_score, get_scorer, log_loss, r2_score
 
 from sklearn_ext import FFNNClassifier, FFNNRegressor
 from sklearn_ext.neural_network import RNNRegressor
@@ -218,3 +219,38 @@ def test_rate_of_zero_stops_the_net():
     frozen = short(Freeze(), **settings, warmup_fraction=0.0).fit(X, y)
     once = FFNNRegressor(**{**SHORT, "max_iter": 1}, **settings, warmup_fraction=0.0).fit(X, y)
     assert_array_equal(frozen.predict(X), once.predict(X))
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision"])
+def test_scorers_that_ask_for_a_classifier(name):
+    X, labels = load_iris(return_X_y=True)
+    X, labels = X[labels > 0], labels[labels > 0]
+    net = FFNNClassifier(max_iter=1, n_members=1, random_state=0)
+    net.set_params(callbacks=[EpochScoring(name, name="score", lower_is_better=False)])
+    net.fit(X, labels, validation_set=(X, labels))
+    expected = get_scorer(name)(net, X, labels)
+    assert_allclose(net.net_.history[-1]["score"], expected, rtol=1e-6)
+
+
+def test_monitor_of_rows_that_are_not_watched():
+    X, y = make_regression(60, 3, random_state=0)
+    with pytest.raises(KeyError, match="valid_loss") as caught:
+        FFNNRegressor(callbacks=[EarlyStopping()], n_members=1, max_iter=2).fit(X, y)
+    assert "monitor 'train_loss'" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("callback", [3, ProgressBar()])
+def test_callbacks_of_others(callback):
+    X, y = make_regression(60, 3, random_state=0)
+    with pytest.raises(TypeError, match="are given to set_callbacks"):
+        FFNNRegressor(callbacks=[callback]).fit(X, y)
+
+
+@pytest.mark.parametrize("kind", [FFNNClassifier, FFNNRegressor])
+def test_validation_score_of_weighted_rows(kind):
+    X, y = make_regression(80, 3, random_state=0)
+    y = y if kind is FFNNRegressor else (y > 0).astype(int)
+    net = kind(max_iter=1, n_members=1, random_state=0)
+    weights = np.random.default_rng(0).uniform(0.1, 3.0, size=80)
+    net.fit(X, y, validation_set=(X, y, weights))
+    assert_allclose(net.validation_scores_[0], net.score(X, y, weights), rtol=1e-4)
