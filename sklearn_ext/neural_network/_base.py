@@ -174,7 +174,7 @@ class BaseNet(
                 self.net_.optimizer_.forget()
             exact = torch.float64 if rows.dtype == np.float64 else torch.float32
             set_dtype(self.net_.module_, self.net_.optimizer_, exact)
-        self._read_history(run, n_before, partial)
+        self._read_history(run, n_before, going_on=going_on, partial=partial)
 
     def _run_to_the_end(self, context, X, data, valid, generator, partial):
         """Train the net that is there; the run, and the number of epochs before it."""
@@ -249,15 +249,14 @@ class BaseNet(
         text = ", ".join(f"{name} {value:.6f}" for name, value in shown.items())
         print(f"Epoch {n_epochs} of {epochs}: {text}")
 
-    def _read_history(self, run, n_before, partial):
+    def _read_history(self, run, n_before, *, going_on, partial):
         """Set the public attributes that tell of the training."""
         history = self.net_.history
         self.loss_curve_ = [float(row["train_loss"]) for row in history]
         self.loss_ = self.loss_curve_[-1]
         self.n_iter_ = len(self.loss_curve_)
-        goes_on = n_before or partial
         n_seen = len(run.train) * (len(history) - n_before)
-        self.t_ = n_seen + (getattr(self, "t_", 0) if goes_on else 0)
+        self.t_ = n_seen + (self.t_ if going_on else 0)
         self.validation_loss_curve_ = None
         self.validation_scores_, self.best_validation_score_ = None, None
         self.best_loss_ = min(self.loss_curve_)

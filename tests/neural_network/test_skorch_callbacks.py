@@ -229,7 +229,7 @@ def test_scorers_that_ask_for_a_classifier(name):
     net.set_params(callbacks=[EpochScoring(name, name="score", lower_is_better=False)])
     net.fit(X, labels, validation_set=(X, labels))
     expected = get_scorer(name)(net, X, labels)
-    assert_allclose(net.net_.history[-1]["score"], expected, rtol=1e-6)
+    assert_allclose(net.net_.history[-1]["score"], expected, rtol=5e-3)  # of single precision
 
 
 def test_monitor_of_rows_that_are_not_watched():
