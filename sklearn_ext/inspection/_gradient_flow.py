@@ -7,8 +7,10 @@ What a recurrent estimator brings along for it is one method::
 For each layer, named in the order of the net (one entry for each direction of a bidirectional
 one), it holds the norm of the gradient of the training loss on (X, y) with respect to the state,
 by the number of steps from the state to the last one that the layer saw of its sequence (entry 0).
-With ``initial=True`` it is that of the weights that `fit` on (X, y) begins with, and the estimator
-may be unfitted. The estimator is not changed.
+It is the root mean square over the sequences that have so many steps, times the root of the number
+of all: that fewer sequences are left far from the end does not make it fall. With ``initial=True``
+it is that of the weights that `fit` on (X, y) begins with, and the estimator may be unfitted. The
+estimator is not changed.
 """
 
 from dataclasses import dataclass
@@ -35,7 +37,8 @@ class GradientFlow:
     ----------
     norms : dict of str to ndarray of shape (n_timesteps,)
         For each layer the norm of the gradient of the loss with respect to the state, by the
-        number of steps between the state and the end of the sequence.
+        number of steps between the state and the end of the sequence. Where only some sequences
+        have that many steps, it is scaled up to the number of all.
     decay_rates : dict of str to float
         Slope of the logarithm of the norm, per step; negative where it decays.
     memory_lengths : dict of str to float
@@ -147,6 +150,10 @@ def gradient_flow(estimator, X, y, *, initial=False, threshold=0.2):
     The rate is the Theil-Sen slope (median over all pairs of lags) of the logarithm of the norm,
     so that neither the first steps nor a few odd ones decide. Norms that underflow to 0 are left
     out; where all but the last step do, the memory length is 0.
+
+    The norm at a distance is the root of the mean square over the sequences that are as long, times
+    the number of all sequences, so that it falls with the gradient only and not with the number of
+    sequences that are left.
 
     With T steps, a layer is *vanishing* where its memory length is below `threshold` * T,
     *exploding* where the norm grows by the factor e in fewer steps than that, and *healthy*

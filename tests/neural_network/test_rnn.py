@@ -322,6 +322,23 @@ def test_chrono_gates_reach_far_and_the_start_of_torch_does_not():
         assert gradient_flow(plain, tokens, first, initial=True).memory_length < 4
 
 
+@pytest.mark.parametrize("spread", ["uniform", "geometric"])
+def test_memory_is_not_the_share_of_long_sequences(spread):
+    generator = np.random.default_rng(0)
+    lengths = {
+        "uniform": generator.integers(1, 51, 99),
+        "geometric": np.minimum(50, generator.geometric(0.1, 99)),
+    }[spread]
+    kinds = {"n_classes": 2, "n_distractors": 2}
+    tokens, first = make_first_token_recall(100, 50, **kinds, random_state=0)
+    ragged = [steps[:length] for steps, length in zip(tokens, [50, *lengths], strict=True)]
+    settings = {"bidirectional": False, "pooling": "last", "stem_channels": 0, "random_state": 0}
+    model = RNNClassifier(cell="lstm", gate_bias=1.0, **settings)
+    even = gradient_flow(model, tokens, first, initial=True)
+    uneven = gradient_flow(model, ragged, first, initial=True)
+    assert_allclose(uneven.memory_length, even.memory_length, rtol=0.15)
+
+
 # In company
 
 
