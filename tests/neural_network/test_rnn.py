@@ -339,6 +339,20 @@ def test_memory_is_not_the_share_of_long_sequences(spread):
     assert_allclose(uneven.memory_length, even.memory_length, rtol=0.15)
 
 
+def test_gradient_flow_counts_steps_of_the_sequences():
+    flow = gradient_flow(short(max_steps=7), X, y, initial=True)
+    longest = max(map(len, X))
+    assert flow.n_timesteps == longest
+    assert flow.steps_between_states == np.ceil(longest / 7)
+    n_states = np.ceil(longest / flow.steps_between_states)
+    assert {len(norms) for norms in flow.norms.values()} == {n_states}
+
+
+def test_parameters_are_checked_before_gradients_are_measured():
+    with pytest.raises(ValueError, match="'cell' parameter of RNNClassifier"):
+        gradient_flow(RNNClassifier(cell="GRU"), X, y, initial=True)
+
+
 # In company
 
 
