@@ -63,6 +63,7 @@ LAYERS = (
         "neural_network._sparse_rows",
         "neural_network._tables",
         "preprocessing._multilinear",
+        "preprocessing._table_output",
         "text._cues",
         "text._korean",
         "text._prompts",

@@ -26,6 +26,7 @@ from sklearn_ext.preprocessing._multilinear import (
     rank_for_energy,
     shape_of,
 )
+from sklearn_ext.preprocessing._table_output import TableOutputMixin
 
 __all__ = ["MultilinearPCA"]
 
@@ -42,6 +43,7 @@ class MultilinearPCA(
     DocumentationLinkMixin,
     ClassNamePrefixFeaturesOutMixin,
     CallbackSupportMixin,
+    TableOutputMixin,
     TransformerMixin,
     BaseEstimator,
 ):
