@@ -56,7 +56,7 @@ class GradientFlow:
         Share of the length that the memory length must reach.
     steps_between_states : int, default=1
         Steps of the sequences from one state to the next: above 1 in a net that shortens them
-        first, as `max_steps` of :class:`RNNClassifier` does.
+        first, as `max_steps` of `RNNClassifier` does.
 
     See Also
     --------
