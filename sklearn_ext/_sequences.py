@@ -12,7 +12,7 @@ from sklearn.utils import check_array
 from sklearn_ext._sequence_values import AXIS_ORDERS, Sequences, check_finite, oriented
 from sklearn_ext._validation import validate_data
 
-__all__ = ["Sequences", "read_sequences", "validate_sequences"]
+__all__ = ["Sequences", "columns_of_arrays", "read_sequences", "validate_sequences"]
 
 FLOATS = [np.float64, np.float32]  # kept as they are; other numbers become the first
 
@@ -26,8 +26,9 @@ def read_sequences(X, *, axis_order="channels_last", input_name="X"):
         A matrix holds one channel. A tensor may end in steps that are NaN in all channels: they
         are padding. A list, tuple, object array, pandas Series or polars Series holds an array
         of shape (T_i,) or (T_i, n_channels) for each sequence, and so may the only column of a
-        data frame; several columns of 1-D arrays are the channels, as sktime nests them. A list
-        of lists of equal lengths is a matrix; a list of arrays is ragged, whatever their lengths.
+        data frame; several columns of 1-D arrays are the channels, as sktime nests them. A matrix
+        of objects that are arrays, `to_numpy()` of such a frame, is read like it. A list of lists
+        of equal lengths is a matrix; a list of arrays is ragged, whatever their lengths.
     axis_order : {"channels_last", "channels_first"}, default="channels_last"
         Whether a tensor is (n, T, n_channels) or (n, n_channels, T); likewise for the arrays of
         ragged input.
@@ -134,7 +135,8 @@ def _check_shortest(sequences, least):
 def _read(X, axis_order, input_name, read_matrix):
     if axis_order not in AXIS_ORDERS:
         raise ValueError(f"axis_order must be one of {list(AXIS_ORDERS)}, got {axis_order!r}.")
-    items = _rows_of_cells(X, axis_order) if hasattr(X, "columns") else _items(X)
+    columns = columns_of_arrays(X)
+    items = _items(X) if columns is None else _rows_of_cells(columns, axis_order)
     if items is not None:
         found = _read_ragged(items, axis_order, input_name)
     else:
@@ -156,21 +158,55 @@ def _items(X):
     return items if all_lists and not is_table else None
 
 
-def _rows_of_cells(frame, axis_order):
-    """Join the arrays in each row of a frame, a channel each; None for a frame of numbers."""
-    first = [next(iter(frame[name])) for name in frame.columns] if len(frame) else []
+def columns_of_arrays(X):
+    """Take a table of arrays apart.
+
+    Parameters
+    ----------
+    X : object
+        A data frame or a matrix of objects, or anything else.
+
+    Returns
+    -------
+    columns : dict of list, or None
+        Cells of each column, where the first cell of one that is not missing is an array or a
+        list; None for what is no such table.
+    """
+    if hasattr(X, "columns"):
+        columns = {name: X[name] for name in X.columns}
+    elif isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 2:
+        columns = dict(enumerate(X.T))
+    else:
+        return None
+    first = [_first_cell(column) for column in columns.values()]
     if not any(_is_array(cell) or isinstance(cell, list) for cell in first):
         return None
-    columns = [list(frame[name]) for name in frame.columns]
+    return {name: list(column) for name, column in columns.items()}
+
+
+def _first_cell(column):
+    """Find the first cell that is not missing; None if all are."""
+    return next((cell for cell in column if not (cell is None or _is_nan(cell))), None)
+
+
+def _is_nan(cell):
+    return isinstance(cell, float) and cell != cell
+
+
+def _rows_of_cells(columns, axis_order):
+    """Join the arrays in each row of a table, a channel each."""
     if len(columns) == 1:
-        return columns[0]
-    rows = zip(*columns, strict=True)
-    joined = (_side_by_side(cells, i, frame.columns) for i, cells in enumerate(rows))
+        return next(iter(columns.values()))
+    rows = zip(*columns.values(), strict=True)
+    joined = (_side_by_side(cells, i, columns) for i, cells in enumerate(rows))
     return [oriented(steps, axis_order) for steps in joined]
 
 
 def _side_by_side(cells, i, names):
-    arrays = [_numbers(cell, f"X[{name!r}][{i}]") for name, cell in zip(names, cells, strict=True)]
+    arrays = [
+        _numbers(cell, f"X (sample {i}, column {name!r})")
+        for name, cell in zip(names, cells, strict=True)
+    ]
     shapes = {name: array.shape for name, array in zip(names, arrays, strict=True)}
     if len(set(shapes.values())) > 1 or arrays[0].ndim != 1:
         raise ValueError(

@@ -129,10 +129,8 @@ def assert_same_outputs(first, second, compare=assert_array_equal):
 
 def extra_checks(estimator):
     names = list(CHECKS_FOR_ALL)
-    if hasattr(estimator, "get_feature_names_out"):
-        names += CHECKS_WITH_NAMES_OUT
-    if hasattr(estimator, "set_output"):  # what puts out tensors has no columns to name
-        names += CHECKS_FOR_TRANSFORMERS
+    if hasattr(estimator, "get_feature_names_out"):  # what puts out tensors has no columns to name
+        names += CHECKS_WITH_NAMES_OUT + CHECKS_FOR_TRANSFORMERS
     return names
 
 

@@ -88,7 +88,7 @@ def predictor(estimator):
     """Make a predictor of a transformer, by the simplest one behind it."""
     if stands_alone(estimator):
         return quick(estimator)
-    if hasattr(estimator, "set_output"):
+    if makes_columns(estimator):
         return make_pipeline(quick(estimator), Ridge())
     from sklearn_ext import RNNRegressor  # what puts out tensors goes before a recurrent net
 
@@ -244,7 +244,7 @@ def weighted(estimator):
 
 
 def makes_columns(estimator):
-    return stands_alone(estimator) or hasattr(estimator, "set_output")
+    return stands_alone(estimator) or hasattr(estimator, "get_feature_names_out")
 
 
 # Name, check, and the estimators that it applies to.

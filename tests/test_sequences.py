@@ -100,6 +100,25 @@ def test_columns_of_arrays_are_channels(frame, axis_order):
     assert_holds(read_sequences(X, axis_order=axis_order), RAGGED)
 
 
+@pytest.mark.parametrize("axis_order", ["channels_last", "channels_first"])
+def test_matrix_of_arrays_is_read_like_the_frame(axis_order):
+    columns = {name: [array[:, i] for array in RAGGED] for i, name in enumerate("ab")}
+    frame = pytest.importorskip("pandas").DataFrame(columns)
+    found = read_sequences(frame.to_numpy(), axis_order=axis_order)
+    assert_holds(found, RAGGED)
+    assert_holds(read_sequences(frame[["a"]].to_numpy()), columns["a"])
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_missing_cell_in_front_of_arrays(missing):
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame({"a": [missing, np.ones(2)], "b": [np.ones(3), np.ones(2)]})
+    with pytest.raises(ValueError, match=r"got 0D array instead \(sample 0"):
+        read_sequences(X[["a"]])
+    with pytest.raises(ValueError, match=r"sample 0 has the shapes {'a': \(\), 'b': \(3,\)}"):
+        read_sequences(X)
+
+
 def test_columns_of_unequal_arrays():
     pandas = pytest.importorskip("pandas")
     X = pandas.DataFrame({"a": [np.ones(3), np.ones(2)], "b": [np.ones(3), np.ones(4)]})

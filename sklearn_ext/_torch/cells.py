@@ -101,7 +101,9 @@ class TorchCell(Cell):
         weights = [self.layer.weight_ih_l0, self.layer.weight_hh_l0]
         of_inputs, recurrent = cast(list[Tensor], weights)
         bias = torch.cat(cast(list[Tensor], [self.layer.bias_ih_l0, self.layer.bias_hh_l0]))
-        states = gru_walk(inputs.to(of_inputs.dtype), of_inputs, recurrent, bias, state[0])
+        # Under autocast both have the lower precision of the layers below.
+        inputs, initial = inputs.to(of_inputs.dtype), state[0].to(of_inputs.dtype)
+        states = gru_walk(inputs, of_inputs, recurrent, bias, initial)
         return states, (states[-1],)
 
     @torch.no_grad()

@@ -55,7 +55,8 @@ def state_gradient_norms(
     -------
     norms : dict of str to torch.Tensor of shape (n_recurrent_steps,)
         Euclidean norm over all sequences and units; entry 0 is the last step that a layer saw of
-        each sequence.
+        each sequence. Where fewer sequences have that many steps, it is scaled up to the number
+        of all of them.
     """
     net = deepcopy(net).double().train(False)
     recorder = net.recurrence.walk = _Recorder()
@@ -86,10 +87,15 @@ def _names(net: SequenceNet) -> list[str]:
 
 
 def _by_lag(gradients: Tensor, lengths: Tensor) -> Tensor:
-    """Norms of (n_steps, n, width) by distance from the last step of each sequence."""
+    """Norms of (n_steps, n, width) by distance from the last step of each sequence.
+
+    Fewer sequences reach a larger distance. Their mean square counts for those that do not, or the
+    norms would tell how many sequences are long.
+    """
     squares = gradients.square().sum(-1)  # (n_steps, n)
     steps = torch.arange(len(squares), device=squares.device).unsqueeze(-1)
     lags = lengths - 1 - steps
     inside = lags >= 0
-    sums = squares.new_zeros(len(squares))
-    return sums.index_add_(0, lags[inside], squares[inside]).sqrt()
+    sums = squares.new_zeros(len(squares)).index_add_(0, lags[inside], squares[inside])
+    counts = inside.sum(1)  # as many sequences have a step t as have a lag t
+    return (sums * (len(lengths) / counts.to(sums.dtype))).sqrt()

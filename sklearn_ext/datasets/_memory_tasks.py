@@ -213,6 +213,10 @@ def make_copy_memory(
     Without memory, blanks until the end and a guess for each symbol have a mean cross-entropy of
     ``n_copied * log(n_symbols) / n_timesteps`` a step ([1]_, section 4.1).
 
+    Several symbols to recall are several targets of several classes, which one classifier does not
+    take. ``MultiOutputClassifier(RNNClassifier())`` of :mod:`sklearn.multioutput` fits a net for
+    each symbol; ``RNNClassifier().fit(X, y[:, 0])`` recalls the first one only.
+
     References
     ----------
     .. [1] M. Arjovsky, A. Shah, Y. Bengio, "Unitary evolution recurrent neural networks", ICML

@@ -95,7 +95,9 @@ def outputs(estimator, X, classes=None):
         Values, or probabilities; 0 and 1 where the estimator has labels only.
     """
     if classes is None:
-        return np.asarray(estimator.predict(X), dtype=float)
+        predicted = np.asarray(estimator.predict(X), dtype=float)
+        # Some regressors put out one target as a column.
+        return predicted[:, 0] if predicted.shape[1:] == (1,) else predicted
     if not hasattr(estimator, "predict_proba"):
         return one_hot(estimator.predict(X), classes)
     known = estimator.predict_proba(X)

@@ -2,11 +2,17 @@
 
 What a recurrent estimator brings along for it is one method::
 
-    _state_gradients(X, y, *, initial) -> dict of str to ndarray of shape (n_timesteps,)
+    _state_gradients(X, y, *, initial) -> (norms, steps_between_states, n_timesteps)
 
-For each layer, named in the order of the net (one entry for each direction of a bidirectional
-one), it holds the norm of the gradient of the training loss on (X, y) with respect to the state,
-by the number of steps from the state to the last one that the layer saw of its sequence (entry 0).
+`norms` is a dict of str to ndarray of shape (n_states,). For each layer, named in the order of the
+net (one entry for each direction of a bidirectional one), it holds the norm of the gradient of the
+training loss on (X, y) with respect to the state, by the number of states that the layer had still
+to come in its sequence (entry 0 is its last). It is the root mean square over the sequences that
+have so many states, times the root of the number of all: that fewer sequences are left far from
+the end does not make it fall. `steps_between_states` is the number of steps of the sequences from
+one state to the next, above 1 in a net that shortens sequences first, and `n_timesteps` the number
+of steps of the longest sequence.
+
 With ``initial=True`` it is that of the weights that `fit` on (X, y) begins with, and the estimator
 may be unfitted. The estimator is not changed.
 """
@@ -33,11 +39,13 @@ class GradientFlow:
 
     Parameters
     ----------
-    norms : dict of str to ndarray of shape (n_timesteps,)
-        For each layer the norm of the gradient of the loss with respect to the state, by the
-        number of steps between the state and the end of the sequence.
+    norms : dict of str to ndarray of shape (n_states,)
+        For each layer the norm of the gradient of the loss with respect to the state, from the
+        last state that the layer had of a sequence to the first. For a layer that walks back,
+        the last one is at the beginning of the sequence. Where only some sequences have so many
+        states, it is scaled up to the number of all.
     decay_rates : dict of str to float
-        Slope of the logarithm of the norm, per step; negative where it decays.
+        Slope of the logarithm of the norm, per step of the sequences; negative where it decays.
     memory_lengths : dict of str to float
         Steps in which the norm falls by the factor e: -1 / rate, infinite where it does not fall.
     verdicts : dict of str to {"vanishing", "healthy", "exploding"}
@@ -46,6 +54,9 @@ class GradientFlow:
         Length of the longest sequence.
     threshold : float
         Share of the length that the memory length must reach.
+    steps_between_states : int, default=1
+        Steps of the sequences from one state to the next: above 1 in a net that shortens them
+        first, as `max_steps` of `RNNClassifier` does.
 
     See Also
     --------
@@ -74,6 +85,7 @@ class GradientFlow:
     verdicts: dict
     n_timesteps: int
     threshold: float
+    steps_between_states: int = 1
 
     @property
     def memory_length(self):
@@ -129,7 +141,7 @@ def gradient_flow(estimator, X, y, *, initial=False, threshold=0.2):
     Returns
     -------
     flow : GradientFlow
-        Norms by distance from the end, decay rates, memory lengths, verdicts.
+        Norms by distance from the last state, decay rates, memory lengths, verdicts.
 
     Raises
     ------
@@ -147,6 +159,13 @@ def gradient_flow(estimator, X, y, *, initial=False, threshold=0.2):
     The rate is the Theil-Sen slope (median over all pairs of lags) of the logarithm of the norm,
     so that neither the first steps nor a few odd ones decide. Norms that underflow to 0 are left
     out; where all but the last step do, the memory length is 0.
+
+    The norm at a distance is the root mean square over the sequences that are as long, times the
+    root of the number of all, so that it falls with the gradient only and not with the number of
+    sequences that are left.
+
+    A net that shortens sequences first, as `max_steps` does, has fewer states than they have steps.
+    Rates and memory lengths are still in steps of the sequences.
 
     With T steps, a layer is *vanishing* where its memory length is below `threshold` * T,
     *exploding* where the norm grows by the factor e in fewer steps than that, and *healthy*
@@ -170,7 +189,7 @@ def gradient_flow(estimator, X, y, *, initial=False, threshold=0.2):
     >>> from sklearn_ext.inspection import gradient_flow
     >>> class HalvingNet(BaseEstimator):
     ...     def _state_gradients(self, X, y, *, initial):
-    ...         return {"layer 1": 0.5 ** np.arange(X.shape[1])}
+    ...         return {"layer 1": 0.5 ** np.arange(X.shape[1])}, 1, X.shape[1]
     >>> flow = gradient_flow(HalvingNet(), np.zeros((4, 30)), np.zeros(4), initial=True)
     >>> flow.verdict, round(flow.memory_length, 2)
     ('vanishing', 1.44)
@@ -185,17 +204,21 @@ def gradient_flow(estimator, X, y, *, initial=False, threshold=0.2):
     if not initial:
         check_is_fitted(estimator)
     check_consistent_length(X, y)
-    norms = estimator._state_gradients(X, y, initial=initial)
-    return summarize_flow(norms, threshold=threshold)
+    measured = estimator._state_gradients(X, y, initial=initial)
+    return summarize_flow(*measured, threshold=threshold)
 
 
-def summarize_flow(norms, *, threshold=0.2):
+def summarize_flow(norms, steps_between_states, n_timesteps, *, threshold=0.2):
     """Draw rates, memory lengths and verdicts from norms.
 
     Parameters
     ----------
-    norms : dict of str to array-like of shape (n_timesteps,)
-        Norms of each layer by distance from the end, 0 for the last step.
+    norms : dict of str to array-like of shape (n_states,)
+        Norms of each layer from its last state to its first.
+    steps_between_states : int
+        Steps of the sequences from one state to the next.
+    n_timesteps : int
+        Length of the longest sequence.
     threshold : float, default=0.2
         Share of the length that the memory length must reach.
 
@@ -205,8 +228,7 @@ def summarize_flow(norms, *, threshold=0.2):
         All of it.
     """
     norms = {layer: np.asarray(values) for layer, values in norms.items()}
-    n_timesteps = max(len(values) for values in norms.values())
-    rates = {layer: decay_rate(values) for layer, values in norms.items()}
+    rates = {layer: decay_rate(values) / steps_between_states for layer, values in norms.items()}
     return GradientFlow(
         norms=norms,
         decay_rates=rates,
@@ -214,16 +236,17 @@ def summarize_flow(norms, *, threshold=0.2):
         verdicts={layer: _verdict(rate, threshold * n_timesteps) for layer, rate in rates.items()},
         n_timesteps=n_timesteps,
         threshold=threshold,
+        steps_between_states=steps_between_states,
     )
 
 
 def decay_rate(norms):
-    """Slope of the logarithm of norms per step, robust to odd ones.
+    """Slope of the logarithm of norms per state, robust to odd ones.
 
     Parameters
     ----------
-    norms : ndarray of shape (n_timesteps,)
-        Norms by distance from the end.
+    norms : ndarray of shape (n_states,)
+        Norms from the last state to the first.
 
     Returns
     -------
@@ -234,7 +257,7 @@ def decay_rate(norms):
         return np.inf
     lags = np.flatnonzero(norms >= np.finfo(norms.dtype).tiny)
     if len(norms) == 1:
-        return 0.0  # one step: there is nothing to forget
+        return 0.0  # one state: there is nothing to forget
     if len(lags) < 2:
         return -np.inf
     if len(lags) > _MOST_LAGS:

@@ -1,4 +1,4 @@
-"""The gradient of recurrent nets by distance from the end of the sequence."""
+"""The gradient of recurrent nets by distance from the last step that a layer saw."""
 
 from itertools import cycle
 
@@ -13,9 +13,12 @@ _STYLES = ("-", "--", ":", "-.")
 
 
 class GradientFlowDisplay:
-    """Norm of the gradient with respect to the state, by distance from the end, on a log scale.
+    """Norm of the gradient with respect to the state, by distance from the last, on a log scale.
 
-    A straight line down is a gradient that vanishes; how steep it is says after how many steps.
+    A straight line down is a gradient that vanishes; how steep it is says after how many steps of
+    the sequences. The last step that a layer saw is the end of the sequence, or its beginning
+    where the layer walks back.
+
     Use :meth:`from_estimator` to make one of estimators, or pass what
     :func:`~sklearn_ext.inspection.gradient_flow` returned, for instance before and after
     training.
@@ -114,7 +117,7 @@ class GradientFlowDisplay:
             self.lines_ += _draw(ax, name, flow, relative)
         unit = " / that of the last step" if relative else ""
         ax.set(
-            xlabel="Steps before the end",
+            xlabel="Steps before the last one that the layer saw",
             ylabel=f"Norm of the gradient by the state{unit}",
             yscale="log",
         )
@@ -148,7 +151,8 @@ def _draw(ax, name, flow, relative):
         shown = np.where(norms > 0, norms / unit, np.nan)  # a log scale has no place for 0
         color = lines[0].get_color() if lines else None
         label = _label(name, layer, flow)
-        lines += ax.plot(np.arange(len(norms)), shown, style, color=color, label=label)
+        steps = np.arange(len(norms)) * flow.steps_between_states
+        lines += ax.plot(steps, shown, style, color=color, label=label)
     return lines
 
 

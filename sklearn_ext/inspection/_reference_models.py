@@ -16,6 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sklearn_ext._sequences import columns_of_arrays
 from sklearn_ext.linear_model import PolynomialRegressor
 
 __all__ = [
@@ -137,12 +138,15 @@ def numeric_table(X):
     Raises
     ------
     ValueError
-        If X has no columns, as a list of texts, or is a sparse matrix of too many.
+        If X has no columns, as a list of texts, or holds arrays in them, or is a sparse matrix of
+        too many.
     """
     if issparse(X):
         if X.shape[0] * X.shape[1] > _MOST_VALUES:
             raise ValueError(_no_table(f"a sparse matrix of shape {X.shape}"))
         return np.asarray(X.toarray(), dtype=float)
+    if columns_of_arrays(X) is not None:
+        raise ValueError(_no_table("columns of arrays"))
     if hasattr(X, "columns"):
         return np.column_stack([_numbers(np.asarray(X[name])) for name in X.columns])
     try:

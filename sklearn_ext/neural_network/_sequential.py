@@ -197,7 +197,10 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
     # Gradients of the states, for :func:`sklearn_ext.inspection.gradient_flow`
 
     def _state_gradients(self, X, y, *, initial):
-        """Norms of the gradients of the loss by the states, see `inspection.gradient_flow`."""
+        """Norms of the gradients of the loss by the states, and the steps between two of these.
+
+        See :mod:`sklearn_ext.inspection._gradient_flow` for what exactly is given.
+        """
         import torch
 
         from sklearn_ext._torch.state_gradients import state_gradient_norms
@@ -218,13 +221,15 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
                 )
                 for net in module.nets
             ]
-        return {name: _root_mean_square(of_members, name) for name in of_members[0]}
+        norms = {name: _root_mean_square(of_members, name) for name in of_members[0]}
+        return norms, model._architecture["window"], int(sequences.lengths.max())
 
     def _untrained(self, X, y):
         """Copy of the estimator and the module as `fit` would begin with it."""
         from sklearn_ext._torch.random import make_generator
 
         model = clone(self)
+        model._validate_params()
         sequences, y = model._read_rows(X, reset=True), model._read_target(y, reset=True)
         ones = np.ones(len(y))
         model._learn_inputs(sequences, y, ones)

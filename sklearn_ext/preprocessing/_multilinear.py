@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.utils import check_array
 
 __all__ = [
     "ModeBases",
@@ -25,6 +26,7 @@ __all__ = [
     "multilinear_rank",
     "project",
     "rank_for_energy",
+    "scaled_to_one",
     "scatter",
     "shape_of",
     "unfold",
@@ -40,6 +42,15 @@ def scatter(tensor, axis):
     """Sum of products of the slices along `axis`: X_(k) X_(k)^T, a square matrix."""
     unfolded = unfold(tensor, axis)
     return unfolded @ unfolded.T
+
+
+def scaled_to_one(tensor):
+    """Multiply by the power of two that brings the largest magnitude into [0.5, 1).
+
+    Squares then neither overflow nor vanish, whatever the unit of the data, and no digit is lost.
+    """
+    _, exponent = np.frexp(np.abs(tensor).max())
+    return np.ldexp(tensor, -exponent)
 
 
 def project(tensor, bases, *, skip=None):
@@ -185,7 +196,8 @@ def multilinear_rank(X, energy=1.0):
     Raises
     ------
     ValueError
-        If X has no axes or no elements, or holds NaN or infinity; if `energy` is not in (0, 1].
+        If X has no axes or no elements, or holds NaN, infinity or complex numbers; if `energy` is
+        not in (0, 1].
 
     See Also
     --------
@@ -212,7 +224,7 @@ def multilinear_rank(X, energy=1.0):
     """
     if isinstance(energy, bool | np.bool_) or not isinstance(energy, Real) or not 0 < energy <= 1:
         raise ValueError(f"energy must be a float in the range (0.0, 1.0], got {energy!r}.")
-    X = _finite_tensor(X)
+    X = scaled_to_one(_finite_tensor(X))
     ranks = []
     for axis in range(X.ndim):
         values = np.linalg.svd(unfold(X, axis), compute_uv=False)
@@ -254,12 +266,17 @@ def shape_of(X):
 
 def _finite_tensor(X):
     shape_of(X)
-    X = np.asarray(X)
-    X = X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
+    X = check_array(
+        X,
+        dtype=[np.float64, np.float32],
+        allow_nd=True,
+        ensure_2d=False,
+        ensure_min_samples=0,
+        ensure_min_features=0,
+        input_name="X",
+    )
     if X.ndim == 0 or X.size == 0:
         raise ValueError(f"X must have at least one axis and one element, got shape {X.shape}.")
-    if not np.isfinite(X).all():
-        raise ValueError("Input X contains NaN or infinity.")
     return X
 
 

@@ -24,8 +24,10 @@ from sklearn_ext.preprocessing._multilinear import (
     find_bases,
     project,
     rank_for_energy,
+    scaled_to_one,
     shape_of,
 )
+from sklearn_ext.preprocessing._table_output import TableOutputMixin
 
 __all__ = ["MultilinearPCA"]
 
@@ -42,6 +44,7 @@ class MultilinearPCA(
     DocumentationLinkMixin,
     ClassNamePrefixFeaturesOutMixin,
     CallbackSupportMixin,
+    TableOutputMixin,
     TransformerMixin,
     BaseEstimator,
 ):
@@ -167,7 +170,7 @@ class MultilinearPCA(
         X = self._read(X, reset=True).astype(np.float64)
         self.mean_ = X.mean(axis=0)
         found = find_bases(
-            X - self.mean_,
+            scaled_to_one(X - self.mean_),
             partial(self._choose_ranks, sizes=X.shape[1:]),
             max_iter=self.max_iter,
             tol=self.tol,

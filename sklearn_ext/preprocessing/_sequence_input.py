@@ -4,11 +4,12 @@ from sklearn.base import TransformerMixin
 
 from sklearn_ext._sequences import validate_sequences
 from sklearn_ext._validation import check_is_fitted
+from sklearn_ext.preprocessing._table_output import TableOutputMixin
 
 __all__ = ["SequenceTransformerMixin"]
 
 
-class SequenceTransformerMixin(TransformerMixin):
+class SequenceTransformerMixin(TableOutputMixin, TransformerMixin):
     """Reading sequences by the parameter `axis_order`; comes before `BaseEstimator`."""
 
     def _read(self, X, *, reset=False, min_timesteps=1):

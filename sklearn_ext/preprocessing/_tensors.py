@@ -1,13 +1,26 @@
 """Rank (number of axes) of data of any kind, and a description of its axes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+
+from sklearn_ext._sequences import columns_of_arrays
 
 __all__ = ["TensorDescription", "describe_tensor", "tensor_rank"]
 
 _NAMES = {0: "scalar", 1: "vector", 2: "matrix"}
 _AXES = ("samples", "timesteps", "channels")
+# What the formats of scipy and the layouts of torch store. All else is counted as coordinates.
+_OF_SCIPY = {
+    **dict.fromkeys(("csr", "csc", "bsr"), ("data", "indices", "indptr")),
+    "dia": ("data", "offsets"),
+}
+_OF_TORCH = {
+    **dict.fromkeys(("sparse_csr", "sparse_bsr"), ("values", "col_indices", "crow_indices")),
+    **dict.fromkeys(("sparse_csc", "sparse_bsc"), ("values", "row_indices", "ccol_indices")),
+    "sparse_coo": ("_values", "_indices"),
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +41,7 @@ class TensorDescription:
         Type of the elements.
     n_bytes : int
         Memory that the elements need. For nested lists this is what the array would need, not
-        the Python objects.
+        the Python objects; for a sparse matrix, stored values and their places.
     kind : str
         Type of the object described, with its package.
 
@@ -80,7 +93,8 @@ def tensor_rank(x):
     ----------
     x : scalar, array-like, tensor, data frame, series or nested list
         Data. Text counts as a scalar. A list, object array or series of arrays has one axis more
-        than the arrays, whose sizes may differ.
+        than the arrays, whose sizes may differ, and so has a data frame with one column of arrays.
+        Several columns of arrays are channels: they are one axis more.
 
     Returns
     -------
@@ -91,6 +105,8 @@ def tensor_rank(x):
     ------
     ValueError
         If the parts of nested data have different numbers of axes.
+    TypeError
+        If `x` is a collection that is no array, such as a dict, a set or a generator.
 
     See Also
     --------
@@ -132,6 +148,8 @@ def describe_tensor(x, *, axes=None, axis_order="channels_last"):
     ------
     ValueError
         If the parts of nested data have different numbers of axes, or `axes` has another length.
+    TypeError
+        If `x` is a collection that is no array, such as a dict, a set or a generator.
 
     See Also
     --------
@@ -146,7 +164,7 @@ def describe_tensor(x, *, axes=None, axis_order="channels_last"):
     >>> describe_tensor([np.zeros((7, 12)), np.zeros((29, 12))])
     ragged 3-tensor (samples 2 x timesteps 7 to 29 x channels 12) of float64, 3.38 KiB, list
     """
-    sizes, dtypes, n_bytes = _measure(x)
+    sizes, dtypes, n_bytes = _measure(x, axis_order)
     return TensorDescription(
         rank=len(sizes),
         axes=_axis_names(x, sizes, axes, axis_order),
@@ -158,18 +176,36 @@ def describe_tensor(x, *, axes=None, axis_order="channels_last"):
     )
 
 
-def _measure(x):
+def _measure(x, axis_order="channels_last"):
     """Sizes [(lowest, highest), ...] of the axes, set of dtypes, bytes of the elements."""
+    columns = columns_of_arrays(x)
+    if columns is not None:
+        return _measure_columns(list(columns.values()), axis_order)
     children = _children(x)
     if children is not None:
         return _measure_children(children)
     if not hasattr(x, "dtype") and not hasattr(x, "columns"):
-        x = np.asarray(x) if not isinstance(x, dict | set) else _refuse(x)
+        x = _as_array(x)
     return [(n, n) for n in x.shape], _dtypes(x), _n_bytes(x)
 
 
-def _refuse(x):
-    raise TypeError(f"A {type(x).__name__} has no axes: pass an array or a nested list.")
+def _measure_columns(columns, axis_order):
+    """Measure a table of arrays as it is read: one column holds samples, several are channels."""
+    if len(columns) == 1:
+        return _measure(columns[0])
+    sizes, dtypes, n_bytes = _measure([list(cells) for cells in zip(*columns, strict=True)])
+    if axis_order == "channels_last":
+        sizes = [sizes[0], *sizes[2:], sizes[1]]
+    return sizes, dtypes, n_bytes
+
+
+def _as_array(x):
+    array = np.asarray(x)
+    if array.ndim == 0 and isinstance(x, Iterable) and not isinstance(x, str | bytes):
+        raise TypeError(
+            f"A {type(x).__name__} has no axes: pass an array or a nested list, such as list(x)."
+        )
+    return array
 
 
 def _children(x):
@@ -231,13 +267,25 @@ def _n_bytes(x):
     if hasattr(x, "estimated_size"):  # polars
         return int(x.estimated_size())
     if hasattr(x, "memory_usage"):  # pandas
-        usage = x.memory_usage(index=False, deep=True)
-        return int(usage.sum() if hasattr(usage, "sum") else usage)
-    if hasattr(x, "indptr"):  # compressed sparse rows or columns of scipy
-        return sum(part.nbytes for part in (x.data, x.indices, x.indptr))
+        columns_only = {"index": False} if hasattr(x, "index") else {}  # an index has none
+        return int(np.sum(x.memory_usage(**columns_only, deep=True)))
+    if hasattr(x, "tocoo"):  # scipy
+        return sum(part.nbytes for part in _scipy_parts(x))
     if hasattr(x, "element_size"):  # torch
-        return x.element_size() * x.nelement()
+        return sum(part.element_size() * part.nelement() for part in _torch_parts(x))
     return int(getattr(x, "nbytes", 0))
+
+
+def _scipy_parts(x):
+    if x.format in _OF_SCIPY:
+        return [getattr(x, name) for name in _OF_SCIPY[x.format]]
+    found = x.tocoo()
+    return [found.data, *(found.coords if hasattr(found, "coords") else (found.row, found.col))]
+
+
+def _torch_parts(x):
+    names = _OF_TORCH.get(str(x.layout).removeprefix("torch."))
+    return [x] if names is None else [getattr(x, name)() for name in names]
 
 
 def _axis_names(x, sizes, axes, axis_order):

@@ -73,3 +73,13 @@ def test_cells_take_it_on_a_cpu_and_read_the_weights_of_the_layer():
     expected, last = cell.layer(inputs, state[0].unsqueeze(0))
     torch.testing.assert_close(outputs, expected)
     torch.testing.assert_close(after[0], last[0])
+
+
+def test_cells_walk_in_the_precision_of_their_weights_under_autocast():
+    cell = make_cell("gru", 3, 5, torch.Generator().manual_seed(0), longest=7).float()
+    low = normal(7, 2, 3, seed=0).bfloat16()
+    expected, _ = cell(low.float(), cell.initial_state(low.float()))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs, (last,) = cell(low, cell.initial_state(low))
+    torch.testing.assert_close(outputs, expected)
+    torch.testing.assert_close(last, expected[-1])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
@@ -40,7 +40,7 @@ class LinearNet(BaseEstimator):
         for _ in range(X.shape[1]):
             norms.append(np.linalg.norm(gradient))
             gradient = gradient @ self.weights
-        return {"layer 1": np.array(norms)}
+        return {"layer 1": np.array(norms)}, 1, X.shape[1]
 
 
 def rotation(n=3):
@@ -49,6 +49,12 @@ def rotation(n=3):
 
 def linear_net(weights):
     return LinearNet(weights, RNG.normal(size=len(weights))).fit(X, Y)
+
+
+def summarized(norms, steps=1, **settings):
+    """Summary of a net that has a state for each so many steps."""
+    n_timesteps = steps * max(len(of_layer) for of_layer in norms.values())
+    return summarize_flow(norms, steps, n_timesteps, **settings)
 
 
 @pytest.mark.parametrize("radius", [0.5, 0.9, 1.0, 1.1])
@@ -99,25 +105,35 @@ def test_gradients_of_the_test_net_are_finite_differences():
     ],
 )
 def test_verdict_turns_at_a_fifth_of_the_length(memory, verdict):
-    flow = summarize_flow({"layer 1": np.exp(-np.arange(100) / memory)})
+    flow = summarized({"layer 1": np.exp(-np.arange(100) / memory)})
     assert flow.verdict == flow.verdicts["layer 1"] == verdict
     assert_allclose(flow.memory_length, memory if memory > 0 else np.inf)
 
 
 def test_threshold():
     norms = {"layer 1": np.exp(-np.arange(100) / 30)}
-    assert summarize_flow(norms, threshold=0.31).verdict == "vanishing"
-    assert summarize_flow(norms, threshold=0.29).verdict == "healthy"
+    assert summarized(norms, threshold=0.31).verdict == "vanishing"
+    assert summarized(norms, threshold=0.29).verdict == "healthy"
+
+
+@pytest.mark.parametrize("memory", [7.0, 30.0, -9.0])
+def test_fewer_states_than_steps_tell_the_same(memory):
+    norms = np.exp(-np.arange(100) / memory)
+    all_states, each_fourth = summarized({"1": norms}), summarized({"1": norms[::4]}, 4)
+    assert each_fourth.n_timesteps == all_states.n_timesteps == 100
+    assert_allclose(each_fourth.decay_rates["1"], all_states.decay_rates["1"])
+    assert_allclose(each_fourth.memory_length, all_states.memory_length)
+    assert each_fourth.verdict == all_states.verdict
 
 
 def test_verdict_of_several_layers():
     def falling(memory):
         return np.exp(-np.arange(100) / memory)
 
-    assert summarize_flow({"1": falling(3), "2": falling(50)}).verdict == "healthy"
-    assert summarize_flow({"1": falling(3), "2": falling(50)}).memory_length == pytest.approx(50)
-    assert summarize_flow({"1": falling(3), "2": falling(4)}).verdict == "vanishing"
-    assert summarize_flow({"1": falling(-3), "2": falling(50)}).verdict == "exploding"
+    assert summarized({"1": falling(3), "2": falling(50)}).verdict == "healthy"
+    assert summarized({"1": falling(3), "2": falling(50)}).memory_length == pytest.approx(50)
+    assert summarized({"1": falling(3), "2": falling(4)}).verdict == "vanishing"
+    assert summarized({"1": falling(-3), "2": falling(50)}).verdict == "exploding"
 
 
 # The slope
@@ -135,14 +151,14 @@ def test_underflow():
     norms[:4] = 1e-100 ** np.arange(4)
     assert_allclose(decay_rate(norms), np.log(1e-100), rtol=1e-6)
     assert decay_rate(np.array([1.0, 0.0, 0.0])) == -np.inf
-    flow = summarize_flow({"layer 1": np.array([1.0, 0.0, 0.0])})
+    flow = summarized({"layer 1": np.array([1.0, 0.0, 0.0])})
     assert (flow.memory_length, flow.verdict) == (0.0, "vanishing")
-    assert summarize_flow({"layer 1": np.zeros(3)}).verdict == "vanishing"
+    assert summarized({"layer 1": np.zeros(3)}).verdict == "vanishing"
 
 
 @pytest.mark.parametrize("value", [np.inf, np.nan])
 def test_overflow_is_exploding(value):
-    assert summarize_flow({"layer 1": np.array([1.0, 1e200, value])}).verdict == "exploding"
+    assert summarized({"layer 1": np.array([1.0, 1e200, value])}).verdict == "exploding"
 
 
 def test_float32_norms():
@@ -151,7 +167,7 @@ def test_float32_norms():
 
 
 def test_single_step_has_nothing_to_forget():
-    flow = summarize_flow({"layer 1": np.array([0.7])})
+    flow = summarized({"layer 1": np.array([0.7])})
     assert (flow.verdict, flow.memory_length) == ("healthy", np.inf)
 
 
@@ -160,7 +176,7 @@ def test_long_sequences_are_thinned_out():
 
 
 def test_text_form():
-    flow = summarize_flow({"layer 1": np.exp(-np.arange(50) / 4), "layer 2": np.ones(50)})
+    flow = summarized({"layer 1": np.exp(-np.arange(50) / 4), "layer 2": np.ones(50)})
     assert str(flow).splitlines() == [
         "healthy: the gradient reaches any number of steps back, sequences have 50",
         "  layer 1: rate -0.25 per step, memory 4 steps, vanishing",
@@ -204,6 +220,13 @@ def test_picture_shows_the_norms(ax):
     ax.figure.canvas.draw()
 
 
+def test_picture_is_drawn_by_steps_of_the_sequences(ax):
+    flow = summarized({"layer 1": np.exp(-np.arange(9.0))}, 5)
+    display = GradientFlowDisplay(flow).plot(ax=ax)
+    assert_array_equal(display.lines_[0].get_xdata(), 5 * np.arange(9))
+    assert "memory 5 steps" in ax.get_legend().get_texts()[0].get_text()
+
+
 def test_relative_curves_begin_at_one(ax):
     display = GradientFlowDisplay.from_estimator(
         linear_net(0.5 * rotation()), X, Y, ax=ax, relative=True
@@ -213,8 +236,8 @@ def test_relative_curves_begin_at_one(ax):
 
 
 def test_several_layers_before_and_after(ax):
-    before = summarize_flow({"layer 1": np.exp(-np.arange(9.0)), "layer 2": np.zeros(9)})
-    after = summarize_flow({"layer 1": np.ones(9), "layer 2": np.ones(9)})
+    before = summarized({"layer 1": np.exp(-np.arange(9.0)), "layer 2": np.zeros(9)})
+    after = summarized({"layer 1": np.ones(9), "layer 2": np.ones(9)})
     display = GradientFlowDisplay({"before": before, "after": after}).plot(ax=ax)
     colors = [line.get_color() for line in display.lines_]
     assert colors[0] == colors[1] != colors[2] == colors[3]
@@ -228,7 +251,7 @@ def test_several_layers_before_and_after(ax):
 
 def test_new_figure_and_one_flow():
     pyplot = pytest.importorskip("matplotlib.pyplot")
-    display = GradientFlowDisplay(summarize_flow({"layer 1": np.ones(4)})).plot()
+    display = GradientFlowDisplay(summarized({"layer 1": np.ones(4)})).plot()
     assert display.ax_.get_legend().get_texts()[0].get_text().startswith("layer 1, healthy")
     pyplot.close(display.figure_)
 

@@ -7,6 +7,7 @@ from scipy import sparse
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.metrics import get_scorer
 
+from sklearn_ext.inspection import diagnose_fit
 from sklearn_ext.inspection._fixed_predictions import fixed, one_hot, outputs
 from sklearn_ext.inspection._reference_models import (
     default_references,
@@ -48,6 +49,14 @@ def test_text_columns_become_ranks(package):
 def test_what_is_no_table_is_refused(X, message):
     with pytest.raises(ValueError, match=f"{message}.* Pass references"):
         numeric_table(X)
+
+
+@pytest.mark.parametrize("lengths", [(2, 3), (3, 3)])
+def test_columns_of_arrays_are_no_table(lengths):
+    frame = pytest.importorskip("pandas").DataFrame({"a": [np.zeros(n) for n in lengths]})
+    for X in (frame, frame.to_numpy()):
+        with pytest.raises(ValueError, match=r"X is columns of arrays.* Pass references"):
+            numeric_table(X)
 
 
 def test_boosting_takes_over_for_many_rows():
@@ -103,3 +112,20 @@ def test_corrected_probabilities_are_made_probabilities():
     assert model.predict(None).tolist() == ["a", "b"]
     assert_allclose(model.predict_proba(None).sum(axis=1), 1.0)
     assert (model.predict_proba(None) > 0).all()
+
+
+def test_one_target_put_out_as_a_column_is_one_target():
+    class ColumnRegression(LinearRegression):
+        def predict(self, X):
+            return super().predict(X)[:, None]
+
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    y = X @ [1.0, 2.0] + X[:, 0] ** 2
+    found, expected = (
+        diagnose_fit(model(), X, y, cv=3, random_state=0)
+        for model in (ColumnRegression, LinearRegression)
+    )
+    assert str(found).partition(":")[2] == str(expected).partition(":")[2]
+    assert found.reference_scores.keys() == expected.reference_scores.keys()
+    for name, scores in expected.reference_scores.items():
+        assert_allclose(found.reference_scores[name], scores)

@@ -322,6 +322,37 @@ def test_chrono_gates_reach_far_and_the_start_of_torch_does_not():
         assert gradient_flow(plain, tokens, first, initial=True).memory_length < 4
 
 
+@pytest.mark.parametrize("spread", ["uniform", "geometric"])
+def test_memory_is_not_the_share_of_long_sequences(spread):
+    generator = np.random.default_rng(0)
+    lengths = {
+        "uniform": generator.integers(1, 51, 99),
+        "geometric": np.minimum(50, generator.geometric(0.1, 99)),
+    }[spread]
+    kinds = {"n_classes": 2, "n_distractors": 2}
+    tokens, first = make_first_token_recall(100, 50, **kinds, random_state=0)
+    ragged = [steps[:length] for steps, length in zip(tokens, [50, *lengths], strict=True)]
+    settings = {"bidirectional": False, "pooling": "last", "stem_channels": 0, "random_state": 0}
+    model = RNNClassifier(cell="lstm", gate_bias=1.0, **settings)
+    even = gradient_flow(model, tokens, first, initial=True)
+    uneven = gradient_flow(model, ragged, first, initial=True)
+    assert_allclose(uneven.memory_length, even.memory_length, rtol=0.15)
+
+
+def test_gradient_flow_counts_steps_of_the_sequences():
+    flow = gradient_flow(short(max_steps=7), X, y, initial=True)
+    longest = max(map(len, X))
+    assert flow.n_timesteps == longest
+    assert flow.steps_between_states == np.ceil(longest / 7)
+    n_states = np.ceil(longest / flow.steps_between_states)
+    assert {len(norms) for norms in flow.norms.values()} == {n_states}
+
+
+def test_parameters_are_checked_before_gradients_are_measured():
+    with pytest.raises(ValueError, match="'cell' parameter of RNNClassifier"):
+        gradient_flow(RNNClassifier(cell="GRU"), X, y, initial=True)
+
+
 # In company
 
 

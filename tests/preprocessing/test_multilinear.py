@@ -294,3 +294,21 @@ def test_sequences_of_unequal_lengths_are_no_tensor(read):
 def test_bad_tensor(X):
     with pytest.raises(ValueError, match="X"):
         multilinear_rank(X)
+
+
+@pytest.mark.parametrize("unit", [1e200, 1e-170, 1e-200])
+def test_unit_does_not_matter(unit):
+    X, _ = low_rank(40, (3, 2), (8, 5), noise=0.1)
+    assert multilinear_rank(np.eye(3) * unit, energy=0.9) == (3, 3)
+    assert multilinear_rank(X * unit, energy=0.9) == multilinear_rank(X, energy=0.9)
+    pca, scaled = MultilinearPCA(0.9).fit(X), MultilinearPCA(0.9).fit(X * unit)
+    assert scaled.n_components_ == pca.n_components_
+    assert_allclose(scaled.explained_variance_ratio_, pca.explained_variance_ratio_)
+    assert_allclose(scaled.transform(X * unit), pca.transform(X) * unit, atol=1e-12 * unit)
+
+
+def test_complex_numbers_are_refused():
+    X = RNG.normal(size=(5, 4, 3)) + 1j
+    for function in (multilinear_rank, MultilinearPCA().fit):
+        with pytest.raises(ValueError, match="Complex data not supported"):
+            function(X)

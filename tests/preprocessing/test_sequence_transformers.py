@@ -106,6 +106,32 @@ def test_other_channels_are_refused(estimator, form):
         fitted.transform(np.ones((2, 5, 3)))
 
 
+@every_case
+def test_set_output_leaves_alone_what_is_no_table(estimator, form):
+    X = FORMS[form]
+    expected = clone(estimator).fit_transform(X)
+    pandas = pytest.importorskip("pandas")
+    unfitted = clone(estimator).set_output(transform="pandas").fit_transform(X)
+    fitted = clone(estimator).fit(X).set_output(transform="pandas").transform(X)
+    for found in (unfitted, fitted):
+        if np.ndim(expected[0]) == 1:
+            assert isinstance(found, pandas.DataFrame)
+            found = found.to_numpy()
+        assert_same(found, expected)
+
+
+def test_set_output_of_a_pipeline_with_tensors_in_between():
+    pandas = pytest.importorskip("pandas")
+    padder = SequencePadder(n_timesteps="fit", padding_value=0.0)
+    steps = padder, SlidingWindow(3), MultilinearPCA((2, 1), flatten=False), MultilinearPCA(2)
+    pipeline = make_pipeline(*steps).set_output(transform="pandas")
+    found = pipeline.fit_transform(RAGGED)
+    assert isinstance(found, pandas.DataFrame)
+    expected = clone(pipeline).set_output(transform="default").fit_transform(RAGGED)
+    assert isinstance(expected, np.ndarray)
+    assert_array_equal(found, expected)
+
+
 def test_grid_search_on_ragged_input():
     X = [RNG.normal(loc=i % 2, size=(RNG.integers(3, 9), 2)) for i in range(40)]
     y = np.arange(40) % 2

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+from sklearn_ext._sequences import read_sequences
 from sklearn_ext.preprocessing import describe_tensor, tensor_rank
 
 
@@ -23,6 +24,19 @@ def torch(name, *args, **kwargs):
 
 def frame(library, name, *args):
     return lambda: getattr(pytest.importorskip(library), name)(*args)
+
+
+def sparse(form):
+    return lambda: scipy.sparse.csr_array(np.eye(3)).asformat(form)
+
+
+def frame_of_arrays(columns, make_matrix=False):
+    def make():
+        arrays = [np.ones(3), np.ones(5)]
+        found = pytest.importorskip("pandas").DataFrame(dict.fromkeys(columns, arrays))
+        return found.to_numpy() if make_matrix else found
+
+    return make
 
 
 TABLE = {"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]}
@@ -45,13 +59,28 @@ CASES = {
     "two dtypes": (lambda: [np.ones(2), np.ones(2, np.int8)], (2, 2), "float64 and int8", 18),
     "object array": (object_array, (2, None, 3), "float64", 144),
     "sparse": (lambda: scipy.sparse.csr_array(np.eye(3)), (3, 3), "float64", None),
+    "sparse coordinates": (sparse("coo"), (3, 3), "float64", 3 * 8 + 2 * 3 * 4),
+    "sparse lists": (sparse("lil"), (3, 3), "float64", 3 * 8 + 2 * 3 * 4),
+    "sparse keys": (sparse("dok"), (3, 3), "float64", 3 * 8 + 2 * 3 * 4),
+    "sparse diagonals": (sparse("dia"), (3, 3), "float64", 3 * 8 + 4),
     "torch": (torch("ones", 2, 3, 4), (2, 3, 4), "float32", 96),
+    "torch sparse": (lambda: torch("eye", 3)().to_sparse(), (3, 3), "float32", 3 * 4 + 2 * 3 * 8),
     "torch scalar": (torch("tensor", 3.0), (), "float32", 4),
     "pandas frame": (frame("pandas", "DataFrame", TABLE), (3, 2), "float64", 48),
     "pandas series": (frame("pandas", "Series", [1.0, 2.0]), (2,), "float64", 16),
+    "pandas index": (frame("pandas", "Index", [1.0, 2.0]), (2,), "float64", 16),
+    "column of arrays": (frame_of_arrays("a"), (2, None), "float64", 64),
+    "columns of arrays": (frame_of_arrays("ab"), (2, None, 2), "float64", 128),
+    "matrix of arrays": (frame_of_arrays("ab", True), (2, None, 2), "float64", 128),
     "series of arrays": (series_of_arrays, (2, None), "float64", 64),
     "polars frame": (frame("polars", "DataFrame", TABLE), (3, 2), "Float64", 48),
     "polars series": (frame("polars", "Series", [1.0, 2.0]), (2,), "Float64", 16),
+    "polars column of lists": (
+        frame("polars", "DataFrame", {"a": [[1.0], [2.0, 3.0]]}),
+        (2, None),
+        "Float64",
+        24,
+    ),
     "polars lists": (frame("polars", "Series", [[1.0], [2.0, 3.0]]), (2, None), "Float64", 24),
 }
 
@@ -67,6 +96,19 @@ def test_description(make, shape, dtype, n_bytes):
     assert found.is_ragged == (None in shape)
     for size, (low, high) in zip(shape, found.sizes, strict=True):
         assert (low == high == size) if size is not None else low < high
+
+
+@pytest.mark.parametrize("axis_order", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("columns", ["a", "abc"])
+def test_frames_of_arrays_are_what_nets_read(columns, axis_order):
+    x = frame_of_arrays(columns)()
+    read, found = (
+        read_sequences(x, axis_order=axis_order),
+        describe_tensor(x, axis_order=axis_order),
+    )
+    sizes = dict(zip(found.axes, found.sizes, strict=True))
+    assert sizes["timesteps"] == (read.lengths.min(), read.lengths.max())
+    assert sizes.get("channels", (1, 1)) == (read.n_channels, read.n_channels)
 
 
 @pytest.mark.parametrize("rank", range(6))
@@ -127,8 +169,10 @@ def test_parts_of_different_ranks(x):
 
 
 def test_refused():
-    with pytest.raises(TypeError, match="A dict has no axes"):
-        tensor_rank({"a": 1})
+    for x in ({"a": 1}, {1}, frozenset([1]), (i for i in range(3))):
+        for function in (tensor_rank, describe_tensor):
+            with pytest.raises(TypeError, match=f"A {type(x).__name__} has no axes"):
+                function(x)
     with pytest.raises(ValueError, match="axes must hold 2 names"):
         describe_tensor(np.ones((2, 3)), axes=["days"])
     with pytest.raises(ValueError, match="axis_order must be"):
