@@ -39,6 +39,7 @@ LAYERS = (
         "_torch.quantization",
         "_torch.random",
         "_torch.schedules",
+        "_torch.shared_change",
         "_torch.shared_copies",
         "_torch.step_blocks",
         "_torch.threads",
@@ -185,6 +186,7 @@ LAYERS = (
         "text.backends._openai",
     ),
     (
+        "_torch.added_changes",
         "_torch.gpt",
         "_torch.quantized_base",
         "_torch.sequence_net",

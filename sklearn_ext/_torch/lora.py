@@ -9,13 +9,13 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from sklearn_ext._torch.adaptable import is_transposed_linear
+from sklearn_ext._torch.added_changes import add_change, can_add
 from sklearn_ext._torch.low_rank import LoRASettings, LowRank
-from sklearn_ext._torch.packed_linear import PackedLinear
 from sklearn_ext._torch.quantization import StoredWeight
 from sklearn_ext._torch.quantized_base import checksum, quantize_base
-from sklearn_ext._torch.quantized_layers import QuantizedLinear, restore_layer, stored_weight
+from sklearn_ext._torch.quantized_layers import restore_layer, stored_weight
 from sklearn_ext._torch.recomputation import blocks_of, recomputed_blocks
+from sklearn_ext._torch.shared_change import SharedChange
 from sklearn_ext._torch.shared_copies import places_of, shared_copy
 from sklearn_ext._torch.targets import chosen_weights, whole_weights
 from sklearn_ext._torch.weight_files import loaded
@@ -23,10 +23,6 @@ from sklearn_ext._torch.weight_files import loaded
 __all__ = ["LoRAModule"]
 
 Tensor = torch.Tensor
-
-# Called modules whose change can be added to their outputs, which costs less than a new weight.
-# A class derived from them may read its weight in another way.
-_PARALLEL = (nn.Linear, PackedLinear)
 
 
 class LoRAModule(nn.Module):
@@ -39,9 +35,13 @@ class LoRAModule(nn.Module):
     dtype, the frozen ones are rounded for use, not in place.
 
     While training, the change of a plain linear layer is added to its outputs,
-    W_0 x + s B (A x). All others, and all layers at inference, have changed weights in the place
-    of their own: what reads the weights of a layer past its `forward`, as attention and torch's
-    fast paths do, sees them too. A tied weight is changed in all its places.
+    W_0 x + s B (A x), which costs less than a new weight. All others, and all layers at inference,
+    have changed weights in the place of their own. What reads the weights of a layer past its
+    `forward`, as attention and torch's fast paths do, sees the changed ones always. A tied weight
+    is changed in all its places.
+
+    Threads that predict share the changed weights while they are in place; whoever wants others,
+    as a training step does, waits for them.
 
     Parameters
     ----------
@@ -109,12 +109,14 @@ class LoRAModule(nn.Module):
         if settings.quantization is not None:
             self._quantize(settings, given)
         self._places = places_of(self.base)
+        self._recurrent = [m for m in self.base.modules() if isinstance(m, nn.RNNBase)]
         self._load(given)
         self._parallel = set() if settings.use_dora else {n for n in adapted if self._adds(n)}
         self._ratio_of_B = settings.loraplus_lr_ratio or 1.0
         self._rounded: dict[str, Tensor] = {}
         self._recomputed = blocks_of(self.base) if settings.gradient_checkpointing else []
         self.is_merged = False
+        self._change = SharedChange()
 
     def _load(self, given: dict[str, nn.Parameter]) -> None:
         """Read the frozen parameters that are still in files."""
@@ -135,11 +137,8 @@ class LoRAModule(nn.Module):
         """Whether a change can be added to the outputs of the one layer that has the weight."""
         if name in self._quantized:
             return True
-        owners = self._places[name]
-        if len(owners) != 1:
-            return False
-        owner = owners[0][0]
-        return type(owner) in _PARALLEL or is_transposed_linear(owner)
+        places = self._places[name]
+        return len(places) == 1 and can_add(*places[0])
 
     # The module seen from outside
 
@@ -164,6 +163,19 @@ class LoRAModule(nn.Module):
                 return value(*args, **kwargs)
 
         return method
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy has threads of its own.
+        return {name: value for name, value in vars(self).items() if name != "_change"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._change = SharedChange()
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Give the state, with the own weights of the base even while other threads predict."""
+        with self._change.made(ExitStack):
+            return super().state_dict(*args, **kwargs)
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -216,15 +228,18 @@ class LoRAModule(nn.Module):
     def below(self, inputs: Any) -> Any:
         """What the base gives below the cut, always the same: there is no dropout."""
         training, cut = self.training, self.cut  # the base is asked for it with its own weights
-        self.train(False)
-        try:
-            if not self.is_merged:
-                self._put({name: self._rounded_frozen(name) for name in self._frozen})
-            return self.base.below(inputs, cut)  # type: ignore[operator]
-        finally:
-            if not self.is_merged:
-                self._put(self._frozen)
-            self.train(training)
+        with self._change.made(self._place_frozen):
+            self.train(False)
+            try:
+                return self.base.below(inputs, cut)  # type: ignore[operator]
+            finally:
+                self.train(training)
+
+    def _place_frozen(self) -> ExitStack:
+        """Let the base have its own weights, in the precision of the trained ones."""
+        if self.is_merged:
+            return ExitStack()
+        return self._replaced({name: self._rounded_frozen(name) for name in self._frozen})
 
     def above(self, inputs: Any, states: Any) -> Tensor:
         """Raw outputs of inputs and what `below` gives for them."""
@@ -280,32 +295,44 @@ class LoRAModule(nn.Module):
         """Let the base see changed weights inside the block."""
         if self.is_merged:
             yield
-            return
+        elif self.training or torch.is_grad_enabled():
+            with self._changed_alone():
+                yield
+        else:
+            with self._change.made(lambda: self._place(self._weights_in_place()), self._seen()):
+                yield
+
+    @contextmanager
+    def _changed_alone(self) -> Iterator[None]:
+        """Let the base see weights that gradients go through, in this thread only."""
         weights = self._weights_in_place()
 
         def placed() -> AbstractContextManager[None]:
-            return self._placed(weights)
+            return self._change.made(lambda: self._place(weights))
 
         with placed(), recomputed_blocks(self._recomputed, self, placed):
             yield
 
-    @contextmanager
-    def _placed(self, weights: dict[str, Tensor]) -> Iterator[None]:
-        """Let the base have these weights, and layers that add changes, inside the block."""
-        with ExitStack() as stack:
-            for name in self._added():
-                change = cast(LowRank, self.low_rank[_key(name)])
-                for layer in self._quantized.get(name) or [self._places[name][0][0]]:
-                    stack.callback(_add_change(change, layer))
-                for layer in self._quantized.get(name, ()):
-                    # For who reads the weight of the layer, as a head that is tied by hand.
-                    layer.__dict__["changed"] = change
-                    stack.callback(layer.__dict__.pop, "changed")
-            self._put(weights)
-            try:
-                yield
-            finally:
-                self._put(self._frozen)
+    def _seen(self) -> tuple[object, ...]:
+        """What changed weights without gradients depend on."""
+        kind = next(self.parameters()).device.type
+        autocast = torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind)
+        return self.dtype, autocast, *(parameter._version for parameter in self.parameters())
+
+    def _place(self, weights: dict[str, Tensor]) -> ExitStack:
+        """Let the base have these weights, and layers that add changes, until it is closed."""
+        stack = self._replaced(weights)
+        for name in self._added():
+            change = cast(LowRank, self.low_rank[_key(name)])
+            for layer in self._quantized.get(name) or [self._places[name][0][0]]:
+                stack.callback(add_change(layer, change))
+        return stack
+
+    def _replaced(self, weights: dict[str, Tensor]) -> ExitStack:
+        stack = ExitStack()
+        stack.callback(self._put, self._frozen)
+        self._put(weights)
+        return stack
 
     def _added(self) -> list[str]:
         """Names of weights whose changes are added to outputs."""
@@ -331,10 +358,6 @@ class LoRAModule(nn.Module):
         for module in self._recurrent:
             module._flat_weights = [getattr(module, name) for name in module._flat_weights_names]
 
-    @property
-    def _recurrent(self) -> list[nn.RNNBase]:
-        return [module for module in self.base.modules() if isinstance(module, nn.RNNBase)]
-
     # Merging
 
     @torch.no_grad()
@@ -359,7 +382,8 @@ class LoRAModule(nn.Module):
     @torch.no_grad()
     def merged_copy(self) -> nn.Module:
         """Give a plain module with the changed weights that shares no memory with anything."""
-        merged = shared_copy(self.base)
+        with self._change.made(ExitStack):  # no other thread has its weights in the base
+            merged = shared_copy(self.base)
         modules, names = dict(merged.named_modules()), dict(self.base.named_modules())
         path_of = {id(module): path for path, module in names.items()}
         places = places_of(merged)
@@ -370,25 +394,6 @@ class LoRAModule(nn.Module):
             for owner, local in places.get(name, ()):
                 setattr(owner, local, parameter)
         return merged
-
-
-def _add_change(change: LowRank, layer: nn.Module) -> Callable[[], None]:
-    """Let a linear layer, or a table, add the change to its outputs; return what ends it."""
-    if isinstance(layer, nn.Linear) and type(layer) in (nn.Linear, QuantizedLinear):
-        # An attribute of the object goes before the method of its class.
-        own = layer.__dict__
-        own["forward"] = lambda inputs: _changed_linear(change, layer, inputs)
-        return lambda: own.pop("forward")
-    add = change.added_to_rows if isinstance(layer, nn.Embedding) else change.added_to
-    return layer.register_forward_hook(lambda module, args, outputs: add(outputs, args[0])).remove
-
-
-def _changed_linear(change: LowRank, layer: nn.Linear, inputs: Tensor) -> Tensor:
-    """Apply a linear layer, quantised or not, with its change."""
-    if not change.joins(inputs, layer.bias):
-        return change.added_to(type(layer).forward(layer, inputs), inputs)
-    weight = stored_weight(layer) if type(layer) is QuantizedLinear else layer.weight
-    return change.linear(inputs, weight, layer.bias)
 
 
 def _all_names(base: nn.Module) -> dict[str, list[str]]:
