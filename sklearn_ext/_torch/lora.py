@@ -16,7 +16,13 @@ from sklearn_ext._torch.quantized_base import checksum, quantize_base
 from sklearn_ext._torch.quantized_layers import restore_layer, stored_weight
 from sklearn_ext._torch.recomputation import blocks_of, recomputed_blocks
 from sklearn_ext._torch.shared_change import SharedChange
-from sklearn_ext._torch.shared_copies import places_of, shared_copy
+from sklearn_ext._torch.shared_copies import (
+    all_names,
+    key_of,
+    name_of,
+    places_of,
+    shared_copy,
+)
 from sklearn_ext._torch.targets import chosen_weights, whole_weights
 from sklearn_ext._torch.weight_files import loaded
 
@@ -57,7 +63,7 @@ class LoRAModule(nn.Module):
     base : torch.nn.Module
         The copy.
     low_rank : torch.nn.ModuleDict
-        A :class:`LowRank` for each adapted weight, by its name with "/" for ".".
+        A :class:`LowRank` for each adapted weight, by the key of its name, with "/" for ".".
     whole : torch.nn.ParameterDict
         Parameters that are trained whole, by the same kind of name.
     is_merged : bool
@@ -90,19 +96,19 @@ class LoRAModule(nn.Module):
         given = dict(base.named_parameters())
         self._frozen = dict(self.base.named_parameters())
         self._names = list(self._frozen)
-        self._names_of = _all_names(base)
+        self._names_of = all_names(base)
         self._members = base.parameter_members() if hasattr(base, "parameter_members") else []  # type: ignore[operator]
         adapted = chosen_weights(base, settings)
         self.low_rank = nn.ModuleDict(
             {
-                _key(name): LowRank(loaded(given[name]), weight.layout, settings, generator)
+                key_of(name): LowRank(loaded(given[name]), weight.layout, settings, generator)
                 for name, weight in adapted.items()
             }
         )
         names = whole_weights(base, settings, adapted.values())
         # Pairs keep their order, a dict would be sorted.
         self.whole = nn.ParameterDict(
-            [(_key(name), nn.Parameter(loaded(given[name]).clone())) for name in names]
+            [(key_of(name), nn.Parameter(loaded(given[name]).clone())) for name in names]
         )
         self._quantized: dict[str, list[nn.Module]] = {}
         self._checksums: dict[str, int] = {}
@@ -126,8 +132,8 @@ class LoRAModule(nn.Module):
 
     def _quantize(self, settings: LoRASettings, given: dict[str, nn.Parameter]) -> None:
         """Quantise what is frozen and can be."""
-        changes = {_name(key): cast(LowRank, change) for key, change in self.low_rank.items()}
-        kept = {_name(key) for key in self.whole}
+        changes = {name_of(key): cast(LowRank, change) for key, change in self.low_rank.items()}
+        kept = {name_of(key) for key in self.whole}
         found = quantize_base(self.base, settings, changes, kept, given)
         self._quantized, self._checksums = found.layers, found.checksums
         self._frozen = {n: p for n, p in self._frozen.items() if n not in found.layers}
@@ -193,11 +199,11 @@ class LoRAModule(nn.Module):
             raise AttributeError("The base has no members.")
         of_base = dict(zip(self._names, self._members, strict=True))
         found = [
-            of_base[_name(key)]
+            of_base[name_of(key)]
             for key, change in self.low_rank.items()
             for _ in change.parameters()
         ]
-        found += [of_base[_name(key)] for key in self.whole]
+        found += [of_base[name_of(key)] for key in self.whole]
         return lambda: found
 
     def rate_ratio(self, name: str) -> float:
@@ -216,7 +222,7 @@ class LoRAModule(nn.Module):
 
     def _trained(self) -> list[str]:
         """First names of changed weights, in the order of the base."""
-        trained = {_name(key) for part in (self.low_rank, self.whole) for key in part.keys()}
+        trained = {name_of(key) for part in (self.low_rank, self.whole) for key in part.keys()}
         return [name for name in self._names if name in trained]
 
     @property
@@ -264,8 +270,8 @@ class LoRAModule(nn.Module):
         for name, layers in self._quantized.items():
             found[name] = stored_weight(layers[0]).dequantized(self.dtype)
         for key, change in self.low_rank.items():
-            found[_name(key)] = change(found[_name(key)])
-        return found | {_name(key): parameter for key, parameter in self.whole.items()}
+            found[name_of(key)] = change(found[name_of(key)])
+        return found | {name_of(key): parameter for key, parameter in self.whole.items()}
 
     def frozen_weights(self) -> dict[str, nn.Parameter | StoredWeight]:
         """Give what is kept of the base, by name, in the order of its parameters."""
@@ -323,7 +329,7 @@ class LoRAModule(nn.Module):
         """Let the base have these weights, and layers that add changes, until it is closed."""
         stack = self._replaced(weights)
         for name in self._added():
-            change = cast(LowRank, self.low_rank[_key(name)])
+            change = cast(LowRank, self.low_rank[key_of(name)])
             for layer in self._quantized.get(name) or [self._places[name][0][0]]:
                 stack.callback(add_change(layer, change))
         return stack
@@ -337,7 +343,7 @@ class LoRAModule(nn.Module):
     def _added(self) -> list[str]:
         """Names of weights whose changes are added to outputs."""
         added = self._parallel if self.training else self._quantized
-        return [name for name in map(_name, self.low_rank.keys()) if name in added]
+        return [name for name in map(name_of, self.low_rank.keys()) if name in added]
 
     def _weights_in_place(self) -> dict[str, Tensor]:
         """Give the weights to put in; the changes that are added to outputs are not among them."""
@@ -346,9 +352,9 @@ class LoRAModule(nn.Module):
             layer.__dict__["dtype"] = self.dtype
         added = set(self._added())
         for key, change in self.low_rank.items():
-            if _name(key) not in added:
-                found[_name(key)] = change(found[_name(key)])
-        return found | {_name(key): parameter for key, parameter in self.whole.items()}
+            if name_of(key) not in added:
+                found[name_of(key)] = change(found[name_of(key)])
+        return found | {name_of(key): parameter for key, parameter in self.whole.items()}
 
     def _put(self, weights: dict[str, Any]) -> None:
         """Set the parameters of the base, in all places of each."""
@@ -394,20 +400,3 @@ class LoRAModule(nn.Module):
             for owner, local in places.get(name, ()):
                 setattr(owner, local, parameter)
         return merged
-
-
-def _all_names(base: nn.Module) -> dict[str, list[str]]:
-    """Names of each parameter by its first one; a tied parameter has several."""
-    first = {id(parameter): name for name, parameter in base.named_parameters()}
-    found: dict[str, list[str]] = {name: [] for name in first.values()}
-    for name, parameter in base.named_parameters(remove_duplicate=False):
-        found[first[id(parameter)]].append(name)
-    return found
-
-
-def _key(name: str) -> str:
-    return name.replace(".", "/")
-
-
-def _name(key: str) -> str:
-    return key.replace("/", ".")

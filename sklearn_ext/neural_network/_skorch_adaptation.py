@@ -14,6 +14,7 @@ from sklearn_ext._torch.dropout import dropout_from
 from sklearn_ext._torch.lora import LoRAModule
 from sklearn_ext._torch.low_rank import LoRASettings
 from sklearn_ext._torch.random import make_generator
+from sklearn_ext._torch.shared_copies import name_of
 
 __all__ = ["SkorchAdaptation"]
 
@@ -219,6 +220,6 @@ class _Reached(Callback):
         missing = [n for n, p in net.module_.named_parameters() if p.grad is None]
         if missing:
             raise ValueError(
-                f"No gradient reaches {', '.join(missing).replace('/', '.')}: the loss does not "
+                f"No gradient reaches {', '.join(map(name_of, missing))}: the loss does not "
                 "depend on it. Leave it out of target_modules."
             )

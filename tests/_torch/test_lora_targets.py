@@ -16,6 +16,7 @@ from lora_bases import (  # noqa: E402
     train,
 )
 from torch import nn  # noqa: E402
+from torch.nn.utils import prune  # noqa: E402
 
 from sklearn_ext._torch.batches import Batch  # noqa: E402
 from sklearn_ext._torch.losses import SquaredError  # noqa: E402
@@ -74,6 +75,51 @@ def test_a_name_stands_for_all_inside_and_is_no_part_of_a_word():
 def test_errors_list_what_there_is(settings, message):
     with pytest.raises(ValueError, match=message):
         adapt(small_net(), **settings)
+
+
+@pytest.mark.parametrize("path", ["0", "2", "2.a/b~1"])
+def test_a_layer_with_several_names_has_all_of_them(path):
+    layer = nn.Linear(2, 2)
+    base = nn.Sequential(layer, nn.Linear(2, 2), nn.ModuleDict({"a/b~1": layer}))
+    module = adapt(base, target_modules=[path])
+    assert list(module.weights()) == list(dict(base.named_parameters()))
+    assert list(module.low_rank) == ["0/weight"]
+
+
+def test_names_may_hold_slashes():
+    base = nn.ModuleDict({"a/b~1": nn.Linear(2, 2), "a": nn.ModuleDict({"b": nn.Linear(2, 2)})})
+    module = shake(adapt(base))
+    moved = {
+        name: not torch.equal(weight, base.get_parameter(name))
+        for name, weight in module.weights().items()
+    }
+    assert moved == {name: name.endswith("weight") for name, _ in base.named_parameters()}
+
+
+@pytest.mark.parametrize(
+    "computed",
+    [
+        nn.utils.parametrizations.weight_norm,
+        nn.utils.parametrizations.spectral_norm,
+        nn.utils.spectral_norm,
+        pytest.param(
+            nn.utils.weight_norm, marks=pytest.mark.filterwarnings("ignore:.*weight_norm")
+        ),
+        lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+    ],
+)
+def test_a_weight_that_is_no_parameter_is_an_error_where_it_is_asked_for(computed):
+    base = nn.Sequential(computed(nn.Linear(4, 4)), nn.Linear(4, 2)).to(DOUBLE)
+    inputs = normal(3, 4)
+    base(inputs)
+    for asked in ("all-linear", ["0"], "0|1"):
+        with pytest.raises(ValueError, match=r"0.weight is no parameter.*name other layers"):
+            adapt(base, target_modules=asked)
+    module = train(adapt(base, target_modules=["1"]), inputs)
+    assert list(module.low_rank) == ["1/weight"]
+    torch.testing.assert_close(module.merged_copy().eval()(inputs), module(inputs))
+    whole = adapt(base, target_modules="all-linear", modules_to_save=["0"])
+    assert list(whole.low_rank) == ["1/weight"]
 
 
 def test_a_module_without_weights_to_adapt_is_an_error():
