@@ -16,6 +16,7 @@ pytest.importorskip("skorch")
 
 from sklearn_ext import FFNNClassifier, FFNNRegressor, LoRAAdapter, RNNClassifier
 from sklearn_ext._torch.adapter_state import fingerprint
+from sklearn_ext.neural_network._adapter_fit import ADAPTATION
 
 SHORT = {"max_iter": 3, "random_state": 0}
 SMALL = {"hidden_layer_sizes": (32,), "n_members": 2, **SHORT}
@@ -201,6 +202,46 @@ def test_partial_fit_goes_on(base):
     first = fresh.score(X, y)
     assert fresh.partial_fit(X, y).score(X, y) > first
     assert_array_equal(fresh.partial_fit(X, y).n_features_in_, 4)
+
+
+CHANGED = {
+    "r": 16,
+    "lora_alpha": 4,
+    "lora_dropout": 0.5,
+    "target_modules": ["output"],
+    "use_rslora": True,
+    "use_dora": True,
+    "init_lora_weights": "gaussian",
+    "modules_to_save": ["output"],
+    "bias": "all",
+    "loraplus_lr_ratio": 4.0,
+    "quantization": "int8",
+    "gradient_checkpointing": True,
+}
+
+
+@pytest.mark.parametrize("name", ADAPTATION)
+@pytest.mark.parametrize("how", ["partial_fit", "warm_start=True"])
+def test_going_on_with_other_changes_is_an_error(base, name, how):
+    data = make_data(1)
+    adapter = LoRAAdapter.from_fitted(base, warm_start=how != "partial_fit", **SHORT).fit(*data)
+    before, predicted = getattr(adapter, name), adapter.predict(data[0])
+    go_on = adapter.partial_fit if how == "partial_fit" else adapter.fit
+    adapter.set_params(**{name: CHANGED[name]})
+    with pytest.raises(ValueError, match=rf"{how} goes on .* now {name}=.*warm_start=False"):
+        go_on(*data)
+    assert_array_equal(adapter.predict(data[0]), predicted)
+    adapter.set_params(**{name: before})
+    go_on(*data)
+
+
+def test_the_same_changes_in_other_words_go_on(base):
+    data = make_data(1)
+    words = {"r": 4, "use_dora": False, "target_modules": ["output"]}
+    others = {"r": np.int64(4), "use_dora": np.bool_(False), "target_modules": np.array(["output"])}
+    adapter = LoRAAdapter.from_fitted(base, **words, **SHORT).fit(*data)
+    adapter.set_params(**others).partial_fit(*data)
+    assert adapter.loss_curve_ and adapter.estimator_._adaptation["r"] == 4
 
 
 def test_partial_fit_of_classes_that_the_base_knows():
