@@ -36,6 +36,7 @@ LAYERS = (
         "_torch.optimizers",
         "_torch.packing",
         "_torch.parameters",
+        "_torch.frozen_weights",
         "_torch.quantization",
         "_torch.random",
         "_torch.schedules",

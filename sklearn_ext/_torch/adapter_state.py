@@ -32,7 +32,7 @@ def adapter_arrays(module: LoRAModule, base: nn.Module) -> dict[str, np.ndarray]
         By the names of the state of `module`.
     """
     own = {n: t for n, t in module.state_dict().items() if not n.startswith(OF_BASE)}
-    own |= {OF_BASE + name: tensor for name, tensor in changed_buffers(module, base).items()}
+    own |= {OF_BASE + name: tensor for name, tensor in _unlike(module, base).items()}
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in own.items()}
 
 
@@ -52,7 +52,21 @@ def changed_buffers(module: LoRAModule, base: nn.Module | None) -> dict[str, tor
     -------
     buffers : dict of str to torch.Tensor
         By their names in the base.
+
+    Raises
+    ------
+    ValueError
+        If the weights of `base` are not those that the module was made of.
     """
+    if base is not None and not base_is(module, base):
+        raise ValueError(
+            "The frozen base is not any more what this adapter was fitted on, as it was fitted "
+            "again. Fit the adapter again too, or pickle it with store_base=True."
+        )
+    return _unlike(module, base)
+
+
+def _unlike(module: LoRAModule, base: nn.Module | None) -> dict[str, torch.Tensor]:
     of_base = {} if base is None else dict(base.named_buffers())
     stored, buffers = module.base.state_dict(), dict(module.base.named_buffers())
     return {

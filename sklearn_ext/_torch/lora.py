@@ -1,6 +1,6 @@
 """A module whose weights change by low-rank products while its own stay as they are."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from inspect import ismethod
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from sklearn_ext._torch.added_changes import add_change, can_add
+from sklearn_ext._torch.frozen_weights import FrozenWeights
 from sklearn_ext._torch.low_rank import LoRASettings, LowRank
 from sklearn_ext._torch.quantization import StoredWeight
 from sklearn_ext._torch.quantized_base import checksum, quantize_base
@@ -94,7 +95,7 @@ class LoRAModule(nn.Module):
         super().__init__()
         self.base = shared_copy(base)
         given = dict(base.named_parameters())
-        self._frozen = dict(self.base.named_parameters())
+        self._frozen = FrozenWeights(dict(self.base.named_parameters()))
         self._names = list(self._frozen)
         self._names_of = all_names(base)
         self._members = base.parameter_members() if hasattr(base, "parameter_members") else []  # type: ignore[operator]
@@ -119,15 +120,15 @@ class LoRAModule(nn.Module):
         self._load(given)
         self._parallel = set() if settings.use_dora else {n for n in adapted if self._adds(n)}
         self._ratio_of_B = settings.loraplus_lr_ratio or 1.0
-        self._rounded: dict[str, Tensor] = {}
         self._recomputed = blocks_of(self.base) if settings.gradient_checkpointing else []
         self.is_merged = False
         self._change = SharedChange()
 
     def _load(self, given: dict[str, nn.Parameter]) -> None:
         """Read the frozen parameters that are still in files."""
-        for name in [name for name, frozen in self._frozen.items() if frozen.is_meta]:
-            self._frozen[name] = nn.Parameter(loaded(given[name]), False)
+        in_files = [name for name, frozen in self._frozen.items() if frozen.is_meta]
+        read = {name: nn.Parameter(loaded(given[name]), False) for name in in_files}
+        self._frozen = FrozenWeights({**self._frozen, **read})
         self._put(self._frozen)
 
     def _quantize(self, settings: LoRASettings, given: dict[str, nn.Parameter]) -> None:
@@ -136,7 +137,8 @@ class LoRAModule(nn.Module):
         kept = {name_of(key) for key in self.whole}
         found = quantize_base(self.base, settings, changes, kept, given)
         self._quantized, self._checksums = found.layers, found.checksums
-        self._frozen = {n: p for n, p in self._frozen.items() if n not in found.layers}
+        kept_whole = {n: p for n, p in self._frozen.items() if n not in found.layers}
+        self._frozen = FrozenWeights(kept_whole)
         self.register_buffer("quantization_error", found.error)
 
     def _adds(self, name: str) -> bool:
@@ -170,18 +172,35 @@ class LoRAModule(nn.Module):
 
         return method
 
-    def __getstate__(self) -> dict[str, Any]:
-        # A copy has threads of its own.
-        return {name: value for name, value in vars(self).items() if name != "_change"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._change = SharedChange()
+    def _apply(self, fn: Any, recurse: bool = True) -> "LoRAModule":
+        """Move all; what has moved does not share the memory of the base any more."""
+        self._frozen.check()
+        memory = {name: frozen.data_ptr() for name, frozen in self._frozen.items()}
+        super()._apply(fn, recurse)
+        self._frozen = self._frozen.moved(memory)
+        if not self.is_merged:
+            self._put(self._frozen)
+        return self
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """Give the state, with the own weights of the base even while other threads predict."""
         with self._change.made(ExitStack):
             return super().state_dict(*args, **kwargs)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Load; nothing is written to the memory of the base."""
+        of_base = {n: state_dict[key] for n in self._frozen if (key := f"base.{n}") in state_dict}
+        done = {f"base.{path}" for name in of_base for path in self._names_of[name]}
+        rest = {key: value for key, value in state_dict.items() if key not in done}
+        found = super().load_state_dict(rest, strict=False, assign=assign)
+        missing = sorted(set(found.missing_keys) - done)
+        if strict and (missing or found.unexpected_keys):
+            raise RuntimeError(f"Missing: {missing}; unexpected: {found.unexpected_keys}.")
+        self._frozen = self._frozen.replaced(of_base)
+        self._put(self._frozen)
+        return found
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -245,7 +264,7 @@ class LoRAModule(nn.Module):
         """Let the base have its own weights, in the precision of the trained ones."""
         if self.is_merged:
             return ExitStack()
-        return self._replaced({name: self._rounded_frozen(name) for name in self._frozen})
+        return self._replaced(self._rounded())
 
     def above(self, inputs: Any, states: Any) -> Tensor:
         """Raw outputs of inputs and what `below` gives for them."""
@@ -264,9 +283,19 @@ class LoRAModule(nn.Module):
         """Precision of the trained parameters, in which everything is computed."""
         return next(self.parameters()).dtype
 
+    def _rounded(self) -> dict[str, Tensor]:
+        """Give the frozen parameters in the precision of the trained ones."""
+        dtype = self.dtype
+        return {name: self._frozen.rounded(name, dtype) for name in self._frozen}
+
+    def check_base(self) -> None:
+        """Raise an error if the base was written to since this module was made of it."""
+        self._frozen.check()
+
     def weights(self) -> dict[str, Tensor]:
         """Give all parameters of the base by name, the changed ones in the place of their own."""
-        found = {name: self._rounded_frozen(name) for name in self._frozen}
+        self.check_base()
+        found = self._rounded()
         for name, layers in self._quantized.items():
             found[name] = stored_weight(layers[0]).dequantized(self.dtype)
         for key, change in self.low_rank.items():
@@ -280,28 +309,20 @@ class LoRAModule(nn.Module):
 
     def keeps(self, name: str, weight: Tensor) -> bool:
         """Tell whether a weight is the one of this name that the module was made of."""
+        self.check_base()
         if name in self._quantized:
             return self._checksums[name] == checksum(weight)
         frozen = self._frozen[name]
         return frozen.data_ptr() == weight.data_ptr() or torch.equal(frozen, weight)
-
-    def _rounded_frozen(self, name: str) -> Tensor:
-        """Give a frozen parameter in the precision of the trained ones."""
-        frozen, dtype = self._frozen[name].detach(), self.dtype
-        if frozen.dtype == dtype or not frozen.is_floating_point():
-            self._rounded.pop(name, None)
-            return frozen
-        kept = self._rounded.get(name)
-        if kept is None or kept.dtype != dtype or kept.device != frozen.device:
-            kept = self._rounded[name] = frozen.to(dtype)
-        return kept
 
     @contextmanager
     def _changed(self) -> Iterator[None]:
         """Let the base see changed weights inside the block."""
         if self.is_merged:
             yield
-        elif self.training or torch.is_grad_enabled():
+            return
+        self.check_base()
+        if self.training or torch.is_grad_enabled():
             with self._changed_alone():
                 yield
         else:
@@ -347,7 +368,7 @@ class LoRAModule(nn.Module):
 
     def _weights_in_place(self) -> dict[str, Tensor]:
         """Give the weights to put in; the changes that are added to outputs are not among them."""
-        found = {name: self._rounded_frozen(name) for name in self._frozen}
+        found = self._rounded()
         for layer in (layer for layers in self._quantized.values() for layer in layers):
             layer.__dict__["dtype"] = self.dtype
         added = set(self._added())
@@ -374,7 +395,7 @@ class LoRAModule(nn.Module):
         if not self.is_merged:
             weights = self.weights()
             self._put({n: nn.Parameter(w.detach().clone(), False) for n, w in weights.items()})
-            self._rounded.clear()
+            self._frozen.forget_rounded()
             self.is_merged = True
         return self
 

@@ -37,6 +37,9 @@ class SharedChange:
         self._only_user: int | None = None
         self._taking_back = ExitStack()
 
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return type(self), ()  # a copy is of another object
+
     @contextmanager
     def made(self, change: Callable[[], ExitStack], what: Hashable = None) -> Iterator[None]:
         """Have a change made inside the block.

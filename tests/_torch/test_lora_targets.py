@@ -225,7 +225,7 @@ def test_precision_changes_for_the_trained_part_only():
     assert_same_bits(module.base, before)
     set_dtype(module, None, DOUBLE)
     torch.testing.assert_close(module(inputs), outputs, rtol=1e-6, atol=1e-6)
-    assert not module._rounded  # the rounded weights are kept only as long as they are needed
+    assert not module._frozen._rounded  # kept only as long as it is needed
 
 
 def test_other_methods_of_the_base_see_the_changed_weights():
@@ -271,3 +271,29 @@ def test_members_of_parameters_are_those_of_their_weights():
     module = adapt(Members(), bias="all")
     assert [members.start for members in module.parameter_members()] == [0, 0, 1, 1, 0, 1]
     assert not hasattr(adapt(nn.Linear(3, 2)), "parameter_members")
+
+
+def test_equal_weights_are_not_written_when_a_state_is_loaded():
+    base, inputs = make_base("transformer")
+    first, second = (train(adapt(base), inputs) for _ in range(2))
+    state = {name: value.clone() for name, value in first.state_dict().items()}
+    outputs = first(inputs)
+    shake(first).load_state_dict(state)
+    assert torch.equal(first(inputs), outputs)
+    assert torch.equal(second(inputs), outputs)  # or the base would seem to be another
+    with pytest.raises(RuntimeError, match=r"Missing: .*low_rank.*unexpected: \['other'\]"):
+        first.load_state_dict({"other": inputs})
+    with torch.no_grad():
+        next(base.parameters()).add_(1.0)
+    for module in (first, second):
+        with pytest.raises(ValueError, match="base was trained further"):
+            module(inputs)
+
+
+def test_what_has_moved_is_not_the_memory_of_the_base():
+    base, inputs = make_base("linear")
+    module = train(adapt(base), inputs).float()
+    outputs = module(inputs.float())
+    with torch.no_grad():
+        base.weight.add_(1.0)
+    assert torch.equal(module(inputs.float()), outputs)

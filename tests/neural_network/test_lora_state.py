@@ -135,7 +135,7 @@ def test_store_base_needs_a_frozen_base():
         LoRAAdapter(FFNNRegressor(**SMALL), store_base=False).fit(*make_data())
 
 
-def test_a_base_that_was_fitted_again_is_not_lost(base):
+def test_a_base_that_was_fitted_again_is_not_lost(base, tmp_path):
     X, y = make_data(1)
     adapter = LoRAAdapter.from_fitted(base, **SHORT).fit(X, y)
     expected = adapter.predict(X)
@@ -144,6 +144,44 @@ def test_a_base_that_was_fitted_again_is_not_lost(base):
     assert_array_equal(pickle.loads(pickle.dumps(adapter)).predict(X), expected)
     with pytest.raises(ValueError, match="not any more what this adapter was fitted on"):
         pickle.dumps(adapter.set_params(store_base=False))
+    with pytest.raises(ValueError, match="not any more what this adapter was fitted on"):
+        adapter.save_adapter(tmp_path)  # it would have the fingerprint of another base
+
+
+@pytest.mark.parametrize(
+    ("how", "params"),
+    [
+        ("fit", {}),
+        ("fit", {"solver": "sgd"}),
+        ("fit", {"solver": "lbfgs"}),
+        ("fit", {"early_stopping": True}),
+        ("partial_fit", {}),
+    ],
+)
+def test_a_base_that_was_trained_further_is_noticed(how, params, tmp_path):
+    base = FFNNRegressor(warm_start=True, **{**SMALL, **params}).fit(*make_data())
+    X, y = make_data(1)
+    adapter = LoRAAdapter.from_fitted(base, **SHORT).fit(X, y)
+    kept = copy.deepcopy(base)
+    other = LoRAAdapter.from_fitted(kept, **SHORT).fit(X, y)
+    expected = other.predict(X)
+    getattr(base, how)(X, y)
+    assert np.any(base.predict(X) != kept.predict(X))
+    for store_base in (True, False):
+        adapter.set_params(store_base=store_base)
+        for method in (
+            lambda: adapter.predict(X),
+            lambda: adapter.set_params(warm_start=True).fit(X, y),
+            lambda: adapter.save_adapter(tmp_path),
+            lambda: pickle.dumps(adapter),
+            lambda: copy.deepcopy(adapter),
+            adapter.merge,
+        ):
+            with pytest.raises(ValueError, match=r"trained further.*warm_start=False"):
+                method()
+    assert not list(tmp_path.iterdir())
+    assert_array_equal(other.predict(X), expected)
+    assert np.all(np.isfinite(adapter.set_params(warm_start=False).fit(X, y).predict(X)))
 
 
 def test_fingerprint_is_of_names_kinds_and_values():
