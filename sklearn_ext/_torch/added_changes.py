@@ -1,7 +1,6 @@
 """Layers that add the low-rank change of their weight to their outputs."""
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, cast
 
 import torch
@@ -20,6 +19,9 @@ Tensor = torch.Tensor
 # A class derived from them may read its weight in another way.
 _ABLE = (nn.Linear, PackedLinear)
 
+# Classes of layers that add a change, by the class of the layer.
+_CLASSES: dict[type[nn.Module], type[nn.Module]] = {}
+
 
 def can_add(layer: nn.Module, local: str) -> bool:
     """Tell whether a layer can add the change of this parameter of its own to its outputs.
@@ -36,8 +38,10 @@ def add_change(layer: nn.Module, change: LowRank) -> Callable[[], None]:
     Whoever reads its weight meanwhile, as a head that is tied by hand, gets the changed one.
     """
     kind = type(layer)
+    if kind not in _CLASSES:
+        _CLASSES[kind] = _adding(kind, "stored" in layer._modules)
     layer.__dict__["added"] = change
-    layer.__class__ = _adding(kind, "stored" in layer._modules)  # type: ignore[arg-type]
+    layer.__class__ = _CLASSES[kind]
 
     def end() -> None:
         layer.__class__ = kind
@@ -46,7 +50,6 @@ def add_change(layer: nn.Module, change: LowRank) -> Callable[[], None]:
     return end
 
 
-@cache
 def _adding(kind: type[nn.Module], is_quantized: bool) -> type[nn.Module]:
     """Class of layers of a kind that add a change; it has the name of the kind."""
     of_weight = _OfStored if is_quantized else _OfParameter
