@@ -97,6 +97,7 @@ class LoRAModule(nn.Module):
         given = dict(base.named_parameters())
         self._frozen = FrozenWeights(dict(self.base.named_parameters()))
         self._names = list(self._frozen)
+        self._learning = {name for name, parameter in given.items() if parameter.requires_grad}
         self._names_of = all_names(base)
         self._members = base.parameter_members() if hasattr(base, "parameter_members") else []  # type: ignore[operator]
         adapted = chosen_weights(base, settings)
@@ -415,7 +416,7 @@ class LoRAModule(nn.Module):
         path_of = {id(module): path for path, module in names.items()}
         places = places_of(merged)
         for name, weight in self.weights().items():
-            parameter = nn.Parameter(weight.detach().clone(), weight.is_floating_point())
+            parameter = nn.Parameter(weight.detach().clone(), name in self._learning)
             for layer in self._quantized.get(name, ()):
                 restore_layer(modules[path_of[id(layer)]], parameter)
             for owner, local in places.get(name, ()):

@@ -159,6 +159,15 @@ def test_biases(bias, expected):
     assert list(module.whole) == expected
 
 
+def test_a_merged_copy_trains_what_the_base_does():
+    base, inputs = make_base("transformer")
+    for number, parameter in enumerate(base.parameters()):
+        parameter.requires_grad_(number % 3 > 0)
+    merged = train(adapt(base), inputs).merged_copy()
+    expected = {name: parameter.requires_grad for name, parameter in base.named_parameters()}
+    assert {name: p.requires_grad for name, p in merged.named_parameters()} == expected
+
+
 def test_tied_weights_stay_tied():
     base, tokens = make_base("tied")
     module = shake(adapt(base, target_modules=["head"]))
