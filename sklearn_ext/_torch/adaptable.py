@@ -1,6 +1,7 @@
 """Which weights of a module can have a low-rank change, and how each is read as a matrix."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -10,7 +11,14 @@ from sklearn_ext._torch.encoding import PackedEmbedding
 from sklearn_ext._torch.packed_linear import PackedLinear
 from sklearn_ext._torch.stem import DilatedConv
 
-__all__ = ["Adaptable", "adaptable_weights", "as_matrix", "as_weight", "is_transposed_linear"]
+__all__ = [
+    "Adaptable",
+    "adaptable_weights",
+    "as_matrix",
+    "as_weight",
+    "computed_weights",
+    "is_transposed_linear",
+]
 
 Tensor = torch.Tensor
 
@@ -28,25 +36,25 @@ _TO_WEIGHT: dict[str, Callable[[Tensor, torch.Size], Tensor]] = {
     "taps_first": lambda matrix, shape: matrix.mT.reshape(shape),
 }
 
-# Kinds of modules, beginnings of the names of their weights, layout, whether the map is linear and
-# so among "all-linear".
-_KINDS: tuple[tuple[type[nn.Module], tuple[str, ...], str, bool], ...] = (
-    (nn.Linear, ("weight",), "matrix", True),
-    (PackedLinear, ("weight",), "transposed", True),
-    (nn.RNNBase, ("weight_",), "matrix", True),
-    (nn.RNNCellBase, ("weight_",), "matrix", True),
-    (
-        nn.MultiheadAttention,
-        ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"),
-        "matrix",
-        True,
-    ),
-    (nn.Embedding, ("weight",), "matrix", False),
-    (PackedEmbedding, ("table",), "matrix", False),
-    (nn.Conv1d, ("weight",), "channels_first", False),
-    (nn.Conv2d, ("weight",), "channels_first", False),
-    (DilatedConv, ("weight",), "taps_first", False),
+_OF_CELL = "weight_(ih|hh)"
+_OF_LAYER = r"weight_(ih|hh|hr)_l\d+(_reverse)?"
+_OF_ATTENTION = "(in|q|k|v)_proj_weight"
+# Kinds of modules, regular expressions of the names of their weights, layout, whether the map is
+# linear and so among "all-linear".
+_KINDS: tuple[tuple[type[nn.Module], str, str, bool], ...] = (
+    (nn.Linear, "weight", "matrix", True),
+    (PackedLinear, "weight", "transposed", True),
+    (nn.RNNBase, _OF_LAYER, "matrix", True),
+    (nn.RNNCellBase, _OF_CELL, "matrix", True),
+    (nn.MultiheadAttention, _OF_ATTENTION, "matrix", True),
+    (nn.Embedding, "weight", "matrix", False),
+    (PackedEmbedding, "table", "matrix", False),
+    (nn.Conv1d, "weight", "channels_first", False),
+    (nn.Conv2d, "weight", "channels_first", False),
+    (DilatedConv, "weight", "taps_first", False),
 )
+# What torch's weight_norm, spectral_norm and pruning call the parameters of a weight.
+_OF_COMPUTED = re.compile("(.+)_(g|v|orig)")
 
 
 def as_matrix(weight: Tensor, layout: str) -> Tensor:
@@ -93,16 +101,43 @@ def adaptable_weights(module: nn.Module) -> dict[str, Adaptable]:
     """
     first_name = {id(parameter): name for name, parameter in module.named_parameters()}
     found: dict[str, Adaptable] = {}
-    for path, owner in module.named_modules():
-        for beginnings, layout, is_linear in _kinds_of(owner):
-            for local, parameter in owner._parameters.items():
-                if parameter is None or not local.startswith(beginnings):
-                    continue
-                name = first_name[id(parameter)]
-                weight = found.setdefault(name, Adaptable(name, layout, is_linear))
-                weight.is_linear &= is_linear  # a table that is the head too is none
-                weight.paths.append(f"{path}.{local}".lstrip("."))
+    for path, owner, pattern, layout, is_linear in _kinds_in(module):
+        for local, parameter in owner._parameters.items():
+            if parameter is None or not re.fullmatch(pattern, local):
+                continue
+            name = first_name[id(parameter)]
+            weight = found.setdefault(name, Adaptable(name, layout, is_linear))
+            weight.is_linear &= is_linear  # a table that is the head too is none
+            weight.paths.append(f"{path}.{local}".lstrip("."))
     return found
+
+
+def computed_weights(module: nn.Module) -> dict[str, Adaptable]:
+    """Find the weights that would be adaptable if they were parameters, by their names.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from sklearn_ext._torch.adaptable import computed_weights
+    >>> list(computed_weights(nn.utils.parametrizations.weight_norm(nn.Linear(3, 4))))
+    ['weight']
+    """
+    found: dict[str, Adaptable] = {}
+    for path, owner, pattern, layout, is_linear in _kinds_in(module):
+        for local in _computed(owner):
+            if re.fullmatch(pattern, local):
+                name = f"{path}.{local}".lstrip(".")
+                found[name] = Adaptable(name, layout, is_linear, [name])
+    return found
+
+
+def _computed(owner: nn.Module) -> set[str]:
+    """Names of what a module computes of its parameters."""
+    matches = (_OF_COMPUTED.fullmatch(local) for local in owner._parameters)
+    old = {match[1] for match in matches if match is not None}
+    parametrized = owner._modules.get("parametrizations")
+    new = set() if parametrized is None else set(parametrized._modules)
+    return (old | new) - set(owner._parameters)
 
 
 def is_transposed_linear(owner: nn.Module) -> bool:
@@ -113,8 +148,12 @@ def is_transposed_linear(owner: nn.Module) -> bool:
     return type(owner).__name__ == "Conv1D" and hasattr(owner, "nf") and hasattr(owner, "nx")
 
 
-def _kinds_of(owner: nn.Module) -> list[tuple[tuple[str, ...], str, bool]]:
-    """Beginnings of the names of weights, layout, and whether the map is linear."""
-    if is_transposed_linear(owner):
-        return [(("weight",), "transposed", True)]
-    return [what for kind, *what in _KINDS if isinstance(owner, kind)]  # type: ignore[misc]
+def _kinds_in(module: nn.Module) -> Iterator[tuple[str, nn.Module, str, str, bool]]:
+    """Yield path, module, names of weights, layout, and whether the map is linear."""
+    for path, owner in module.named_modules(remove_duplicate=False):
+        if is_transposed_linear(owner):
+            yield path, owner, "weight", "transposed", True
+            continue
+        for kind, pattern, layout, is_linear in _KINDS:
+            if isinstance(owner, kind):
+                yield path, owner, pattern, layout, is_linear

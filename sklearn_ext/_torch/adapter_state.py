@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from sklearn_ext._torch.lora import LoRAModule
-from sklearn_ext._torch.parameters import load_arrays
+from sklearn_ext._torch.parameters import load_arrays, module_arrays
 from sklearn_ext._torch.quantization import StoredWeight
 
 __all__ = ["adapter_arrays", "base_is", "changed_buffers", "fingerprint", "load_adapter_arrays"]
 
 OF_BASE = "base."
+OF_START = (".start_A", ".start_B")
 
 
 def adapter_arrays(module: LoRAModule, base: nn.Module) -> dict[str, np.ndarray]:
@@ -31,9 +32,18 @@ def adapter_arrays(module: LoRAModule, base: nn.Module) -> dict[str, np.ndarray]
     arrays : dict of str to ndarray
         By the names of the state of `module`.
     """
-    own = {n: t for n, t in module.state_dict().items() if not n.startswith(OF_BASE)}
-    own |= {OF_BASE + name: tensor for name, tensor in changed_buffers(module, base).items()}
+    own = _own(module)
+    own |= {OF_BASE + name: tensor for name, tensor in _unlike(module, base).items()}
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in own.items()}
+
+
+def _own(module: LoRAModule) -> dict[str, torch.Tensor]:
+    """State of a module besides its base and what follows from that, the start of PiSSA."""
+    return {
+        name: tensor
+        for name, tensor in module.state_dict().items()
+        if not name.startswith(OF_BASE) and not name.endswith(OF_START)
+    }
 
 
 def changed_buffers(module: LoRAModule, base: nn.Module | None) -> dict[str, torch.Tensor]:
@@ -52,7 +62,21 @@ def changed_buffers(module: LoRAModule, base: nn.Module | None) -> dict[str, tor
     -------
     buffers : dict of str to torch.Tensor
         By their names in the base.
+
+    Raises
+    ------
+    ValueError
+        If the weights of `base` are not those that the module was made of.
     """
+    if base is not None and not base_is(module, base):
+        raise ValueError(
+            "The frozen base is not any more what this adapter was fitted on, as it was fitted "
+            "again. Fit the adapter again too, or pickle it with store_base=True."
+        )
+    return _unlike(module, base)
+
+
+def _unlike(module: LoRAModule, base: nn.Module | None) -> dict[str, torch.Tensor]:
     of_base = {} if base is None else dict(base.named_buffers())
     stored, buffers = module.base.state_dict(), dict(module.base.named_buffers())
     return {
@@ -66,19 +90,15 @@ def changed_buffers(module: LoRAModule, base: nn.Module | None) -> dict[str, tor
 
 def load_adapter_arrays(module: LoRAModule, arrays: Mapping[str, np.ndarray]) -> None:
     """Put arrays of :func:`adapter_arrays` into a module around the same base."""
-    own = {
-        name: tensor.detach().cpu().numpy()
-        for name, tensor in module.state_dict().items()
-        if not name.startswith(OF_BASE)
-    }
+    own = _own(module)
     missing = sorted(set(own) - set(arrays))
     if missing:
         raise ValueError(f"Of the adapter {', '.join(missing)} is missing.")
     for part, front in ((module.low_rank, "low_rank."), (module.whole, "whole.")):
         of_part = {n.removeprefix(front): a for n, a in arrays.items() if n.startswith(front)}
-        load_arrays(part, of_part)
+        load_arrays(part, module_arrays(part) | of_part)
     buffers = dict(module.base.named_buffers())
-    for name in set(arrays) - set(own):
+    for name in (name for name in arrays if name.startswith(OF_BASE)):
         kept = buffers[name.removeprefix(OF_BASE)]
         kept.copy_(torch.from_numpy(np.array(arrays[name])))
 

@@ -50,6 +50,21 @@ class SharedDropout(nn.Module):
         return f"p={self.p}"
 
 
+class _DrawnDropout(nn.Dropout):
+    """torch's own dropout of single units, drawn from the generator of a fit."""
+
+    generator: torch.Generator
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Zero units while training, scale the others up; the argument is named as in torch."""
+        if not self.training or self.p == 0.0:
+            return input
+        if self.p == 1.0:
+            return input * 0.0
+        kept = _kept(1, input.numel(), self.p, self.generator).view(input.shape)
+        return input * kept.to(input.device, input.dtype).mul_(1.0 / (1.0 - self.p))
+
+
 def _kept(n_rows: int, n_units: int, p: float, generator: torch.Generator | None) -> Tensor:
     """Units that stay, true with probability 1 - p up to 2^-17.
 
@@ -73,15 +88,22 @@ def dropout_from(
     generator : torch.Generator
         On the CPU.
     module : torch.nn.Module
-        Module with :class:`SharedDropout` anywhere in it.
+        Module with :class:`SharedDropout`, or torch's own `Dropout`, anywhere in it.
     shared_by_rows : bool
-        Whether all rows of a step get the same mask.
+        Whether all rows of a step get the same mask; torch's own has one for each unit always.
     """
     layers = [layer for layer in module.modules() if isinstance(layer, SharedDropout)]
+    of_torch = [layer for layer in module.modules() if type(layer) is nn.Dropout]
     for layer in layers:
         layer.generator, layer.shared_by_rows = generator, shared_by_rows
+    for other in of_torch:
+        other.__dict__["generator"] = generator
+        other.__class__ = _DrawnDropout
     try:
         yield
     finally:
         for layer in layers:
             layer.generator = None
+        for other in of_torch:
+            other.__class__ = nn.Dropout
+            del other.__dict__["generator"]

@@ -1,6 +1,6 @@
 """A module whose weights change by low-rank products while its own stay as they are."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from inspect import ismethod
@@ -9,24 +9,27 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from sklearn_ext._torch.adaptable import is_transposed_linear
+from sklearn_ext._torch.added_changes import add_change, can_add
+from sklearn_ext._torch.frozen_weights import FrozenWeights
 from sklearn_ext._torch.low_rank import LoRASettings, LowRank
-from sklearn_ext._torch.packed_linear import PackedLinear
 from sklearn_ext._torch.quantization import StoredWeight
 from sklearn_ext._torch.quantized_base import checksum, quantize_base
-from sklearn_ext._torch.quantized_layers import QuantizedLinear, restore_layer, stored_weight
+from sklearn_ext._torch.quantized_layers import restore_layer, stored_weight
 from sklearn_ext._torch.recomputation import blocks_of, recomputed_blocks
-from sklearn_ext._torch.shared_copies import places_of, shared_copy
+from sklearn_ext._torch.shared_change import SharedChange
+from sklearn_ext._torch.shared_copies import (
+    all_names,
+    key_of,
+    name_of,
+    places_of,
+    shared_copy,
+)
 from sklearn_ext._torch.targets import chosen_weights, whole_weights
 from sklearn_ext._torch.weight_files import loaded
 
 __all__ = ["LoRAModule"]
 
 Tensor = torch.Tensor
-
-# Called modules whose change can be added to their outputs, which costs less than a new weight.
-# A class derived from them may read its weight in another way.
-_PARALLEL = (nn.Linear, PackedLinear)
 
 
 class LoRAModule(nn.Module):
@@ -39,9 +42,13 @@ class LoRAModule(nn.Module):
     dtype, the frozen ones are rounded for use, not in place.
 
     While training, the change of a plain linear layer is added to its outputs,
-    W_0 x + s B (A x). All others, and all layers at inference, have changed weights in the place
-    of their own: what reads the weights of a layer past its `forward`, as attention and torch's
-    fast paths do, sees them too. A tied weight is changed in all its places.
+    W_0 x + s B (A x), which costs less than a new weight. All others, and all layers at inference,
+    have changed weights in the place of their own. What reads the weights of a layer past its
+    `forward`, as attention and torch's fast paths do, sees the changed ones always. A tied weight
+    is changed in all its places.
+
+    Threads that predict share the changed weights while they are in place; whoever wants others,
+    as a training step does, waits for them.
 
     Parameters
     ----------
@@ -57,7 +64,7 @@ class LoRAModule(nn.Module):
     base : torch.nn.Module
         The copy.
     low_rank : torch.nn.ModuleDict
-        A :class:`LowRank` for each adapted weight, by its name with "/" for ".".
+        A :class:`LowRank` for each adapted weight, by the key of its name, with "/" for ".".
     whole : torch.nn.ParameterDict
         Parameters that are trained whole, by the same kind of name.
     is_merged : bool
@@ -88,58 +95,59 @@ class LoRAModule(nn.Module):
         super().__init__()
         self.base = shared_copy(base)
         given = dict(base.named_parameters())
-        self._frozen = dict(self.base.named_parameters())
+        self._frozen = FrozenWeights(dict(self.base.named_parameters()))
         self._names = list(self._frozen)
-        self._names_of = _all_names(base)
+        self._learning = {name for name, parameter in given.items() if parameter.requires_grad}
+        self._names_of = all_names(base)
         self._members = base.parameter_members() if hasattr(base, "parameter_members") else []  # type: ignore[operator]
         adapted = chosen_weights(base, settings)
         self.low_rank = nn.ModuleDict(
             {
-                _key(name): LowRank(loaded(given[name]), weight.layout, settings, generator)
+                key_of(name): LowRank(loaded(given[name]), weight.layout, settings, generator)
                 for name, weight in adapted.items()
             }
         )
         names = whole_weights(base, settings, adapted.values())
         # Pairs keep their order, a dict would be sorted.
         self.whole = nn.ParameterDict(
-            [(_key(name), nn.Parameter(loaded(given[name]).clone())) for name in names]
+            [(key_of(name), nn.Parameter(loaded(given[name]).clone())) for name in names]
         )
         self._quantized: dict[str, list[nn.Module]] = {}
         self._checksums: dict[str, int] = {}
         if settings.quantization is not None:
             self._quantize(settings, given)
         self._places = places_of(self.base)
+        self._recurrent = [m for m in self.base.modules() if isinstance(m, nn.RNNBase)]
         self._load(given)
         self._parallel = set() if settings.use_dora else {n for n in adapted if self._adds(n)}
         self._ratio_of_B = settings.loraplus_lr_ratio or 1.0
-        self._rounded: dict[str, Tensor] = {}
         self._recomputed = blocks_of(self.base) if settings.gradient_checkpointing else []
         self.is_merged = False
+        self._change = SharedChange()
 
     def _load(self, given: dict[str, nn.Parameter]) -> None:
         """Read the frozen parameters that are still in files."""
-        for name in [name for name, frozen in self._frozen.items() if frozen.is_meta]:
-            self._frozen[name] = nn.Parameter(loaded(given[name]), False)
+        in_files = [name for name, frozen in self._frozen.items() if frozen.is_meta]
+        read = {name: nn.Parameter(loaded(given[name]), False) for name in in_files}
+        self._frozen = FrozenWeights({**self._frozen, **read})
         self._put(self._frozen)
 
     def _quantize(self, settings: LoRASettings, given: dict[str, nn.Parameter]) -> None:
         """Quantise what is frozen and can be."""
-        changes = {_name(key): cast(LowRank, change) for key, change in self.low_rank.items()}
-        kept = {_name(key) for key in self.whole}
+        changes = {name_of(key): cast(LowRank, change) for key, change in self.low_rank.items()}
+        kept = {name_of(key) for key in self.whole}
         found = quantize_base(self.base, settings, changes, kept, given)
         self._quantized, self._checksums = found.layers, found.checksums
-        self._frozen = {n: p for n, p in self._frozen.items() if n not in found.layers}
+        kept_whole = {n: p for n, p in self._frozen.items() if n not in found.layers}
+        self._frozen = FrozenWeights(kept_whole)
         self.register_buffer("quantization_error", found.error)
 
     def _adds(self, name: str) -> bool:
         """Whether a change can be added to the outputs of the one layer that has the weight."""
         if name in self._quantized:
             return True
-        owners = self._places[name]
-        if len(owners) != 1:
-            return False
-        owner = owners[0][0]
-        return type(owner) in _PARALLEL or is_transposed_linear(owner)
+        places = self._places[name]
+        return len(places) == 1 and can_add(*places[0])
 
     # The module seen from outside
 
@@ -165,6 +173,36 @@ class LoRAModule(nn.Module):
 
         return method
 
+    def _apply(self, fn: Any, recurse: bool = True) -> "LoRAModule":
+        """Move all; what has moved does not share the memory of the base any more."""
+        self._frozen.check()
+        memory = {name: frozen.data_ptr() for name, frozen in self._frozen.items()}
+        super()._apply(fn, recurse)
+        self._frozen = self._frozen.moved(memory)
+        if not self.is_merged:
+            self._put(self._frozen)
+        return self
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Give the state, with the own weights of the base even while other threads predict."""
+        with self._change.made(ExitStack):
+            return super().state_dict(*args, **kwargs)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Load; nothing is written to the memory of the base."""
+        of_base = {n: state_dict[key] for n in self._frozen if (key := f"base.{n}") in state_dict}
+        done = {f"base.{path}" for name in of_base for path in self._names_of[name]}
+        rest = {key: value for key, value in state_dict.items() if key not in done}
+        found = super().load_state_dict(rest, strict=False, assign=assign)
+        missing = sorted(set(found.missing_keys) - done)
+        if strict and (missing or found.unexpected_keys):
+            raise RuntimeError(f"Missing: {missing}; unexpected: {found.unexpected_keys}.")
+        self._frozen = self._frozen.replaced(of_base)
+        self._put(self._frozen)
+        return found
+
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, nn.Parameter]]:
@@ -181,11 +219,11 @@ class LoRAModule(nn.Module):
             raise AttributeError("The base has no members.")
         of_base = dict(zip(self._names, self._members, strict=True))
         found = [
-            of_base[_name(key)]
+            of_base[name_of(key)]
             for key, change in self.low_rank.items()
             for _ in change.parameters()
         ]
-        found += [of_base[_name(key)] for key in self.whole]
+        found += [of_base[name_of(key)] for key in self.whole]
         return lambda: found
 
     def rate_ratio(self, name: str) -> float:
@@ -204,7 +242,7 @@ class LoRAModule(nn.Module):
 
     def _trained(self) -> list[str]:
         """First names of changed weights, in the order of the base."""
-        trained = {_name(key) for part in (self.low_rank, self.whole) for key in part.keys()}
+        trained = {name_of(key) for part in (self.low_rank, self.whole) for key in part.keys()}
         return [name for name in self._names if name in trained]
 
     @property
@@ -216,15 +254,18 @@ class LoRAModule(nn.Module):
     def below(self, inputs: Any) -> Any:
         """What the base gives below the cut, always the same: there is no dropout."""
         training, cut = self.training, self.cut  # the base is asked for it with its own weights
-        self.train(False)
-        try:
-            if not self.is_merged:
-                self._put({name: self._rounded_frozen(name) for name in self._frozen})
-            return self.base.below(inputs, cut)  # type: ignore[operator]
-        finally:
-            if not self.is_merged:
-                self._put(self._frozen)
-            self.train(training)
+        with self._change.made(self._place_frozen):
+            self.train(False)
+            try:
+                return self.base.below(inputs, cut)  # type: ignore[operator]
+            finally:
+                self.train(training)
+
+    def _place_frozen(self) -> ExitStack:
+        """Let the base have its own weights, in the precision of the trained ones."""
+        if self.is_merged:
+            return ExitStack()
+        return self._replaced(self._rounded())
 
     def above(self, inputs: Any, states: Any) -> Tensor:
         """Raw outputs of inputs and what `below` gives for them."""
@@ -243,14 +284,24 @@ class LoRAModule(nn.Module):
         """Precision of the trained parameters, in which everything is computed."""
         return next(self.parameters()).dtype
 
+    def _rounded(self) -> dict[str, Tensor]:
+        """Give the frozen parameters in the precision of the trained ones."""
+        dtype = self.dtype
+        return {name: self._frozen.rounded(name, dtype) for name in self._frozen}
+
+    def check_base(self) -> None:
+        """Raise an error if the base was written to since this module was made of it."""
+        self._frozen.check()
+
     def weights(self) -> dict[str, Tensor]:
         """Give all parameters of the base by name, the changed ones in the place of their own."""
-        found = {name: self._rounded_frozen(name) for name in self._frozen}
+        self.check_base()
+        found = self._rounded()
         for name, layers in self._quantized.items():
             found[name] = stored_weight(layers[0]).dequantized(self.dtype)
         for key, change in self.low_rank.items():
-            found[_name(key)] = change(found[_name(key)])
-        return found | {_name(key): parameter for key, parameter in self.whole.items()}
+            found[name_of(key)] = change(found[name_of(key)])
+        return found | {name_of(key): parameter for key, parameter in self.whole.items()}
 
     def frozen_weights(self) -> dict[str, nn.Parameter | StoredWeight]:
         """Give what is kept of the base, by name, in the order of its parameters."""
@@ -259,21 +310,11 @@ class LoRAModule(nn.Module):
 
     def keeps(self, name: str, weight: Tensor) -> bool:
         """Tell whether a weight is the one of this name that the module was made of."""
+        self.check_base()
         if name in self._quantized:
             return self._checksums[name] == checksum(weight)
         frozen = self._frozen[name]
         return frozen.data_ptr() == weight.data_ptr() or torch.equal(frozen, weight)
-
-    def _rounded_frozen(self, name: str) -> Tensor:
-        """Give a frozen parameter in the precision of the trained ones."""
-        frozen, dtype = self._frozen[name].detach(), self.dtype
-        if frozen.dtype == dtype or not frozen.is_floating_point():
-            self._rounded.pop(name, None)
-            return frozen
-        kept = self._rounded.get(name)
-        if kept is None or kept.dtype != dtype or kept.device != frozen.device:
-            kept = self._rounded[name] = frozen.to(dtype)
-        return kept
 
     @contextmanager
     def _changed(self) -> Iterator[None]:
@@ -281,47 +322,61 @@ class LoRAModule(nn.Module):
         if self.is_merged:
             yield
             return
+        self.check_base()
+        if self.training or torch.is_grad_enabled():
+            with self._changed_alone():
+                yield
+        else:
+            with self._change.made(lambda: self._place(self._weights_in_place()), self._seen()):
+                yield
+
+    @contextmanager
+    def _changed_alone(self) -> Iterator[None]:
+        """Let the base see weights that gradients go through, in this thread only."""
         weights = self._weights_in_place()
 
         def placed() -> AbstractContextManager[None]:
-            return self._placed(weights)
+            return self._change.made(lambda: self._place(weights))
 
         with placed(), recomputed_blocks(self._recomputed, self, placed):
             yield
 
-    @contextmanager
-    def _placed(self, weights: dict[str, Tensor]) -> Iterator[None]:
-        """Let the base have these weights, and layers that add changes, inside the block."""
-        with ExitStack() as stack:
-            for name in self._added():
-                change = cast(LowRank, self.low_rank[_key(name)])
-                for layer in self._quantized.get(name) or [self._places[name][0][0]]:
-                    stack.callback(_add_change(change, layer))
-                for layer in self._quantized.get(name, ()):
-                    # For who reads the weight of the layer, as a head that is tied by hand.
-                    layer.__dict__["changed"] = change
-                    stack.callback(layer.__dict__.pop, "changed")
-            self._put(weights)
-            try:
-                yield
-            finally:
-                self._put(self._frozen)
+    def _seen(self) -> tuple[object, ...]:
+        """What changed weights without gradients depend on."""
+        kind = next(self.parameters()).device.type
+        autocast = torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind)
+        return self.dtype, autocast, *(parameter._version for parameter in self.parameters())
+
+    def _place(self, weights: dict[str, Tensor]) -> ExitStack:
+        """Let the base have these weights, and layers that add changes, until it is closed."""
+        stack = self._replaced(weights)
+        for name in self._added():
+            change = cast(LowRank, self.low_rank[key_of(name)])
+            for layer in self._quantized.get(name) or [self._places[name][0][0]]:
+                stack.callback(add_change(layer, change))
+        return stack
+
+    def _replaced(self, weights: dict[str, Tensor]) -> ExitStack:
+        stack = ExitStack()
+        stack.callback(self._put, self._frozen)
+        self._put(weights)
+        return stack
 
     def _added(self) -> list[str]:
         """Names of weights whose changes are added to outputs."""
         added = self._parallel if self.training else self._quantized
-        return [name for name in map(_name, self.low_rank.keys()) if name in added]
+        return [name for name in map(name_of, self.low_rank.keys()) if name in added]
 
     def _weights_in_place(self) -> dict[str, Tensor]:
         """Give the weights to put in; the changes that are added to outputs are not among them."""
-        found = {name: self._rounded_frozen(name) for name in self._frozen}
+        found = self._rounded()
         for layer in (layer for layers in self._quantized.values() for layer in layers):
             layer.__dict__["dtype"] = self.dtype
         added = set(self._added())
         for key, change in self.low_rank.items():
-            if _name(key) not in added:
-                found[_name(key)] = change(found[_name(key)])
-        return found | {_name(key): parameter for key, parameter in self.whole.items()}
+            if name_of(key) not in added:
+                found[name_of(key)] = change(found[name_of(key)])
+        return found | {name_of(key): parameter for key, parameter in self.whole.items()}
 
     def _put(self, weights: dict[str, Any]) -> None:
         """Set the parameters of the base, in all places of each."""
@@ -330,10 +385,6 @@ class LoRAModule(nn.Module):
                 owner._parameters[local] = weights[name]
         for module in self._recurrent:
             module._flat_weights = [getattr(module, name) for name in module._flat_weights_names]
-
-    @property
-    def _recurrent(self) -> list[nn.RNNBase]:
-        return [module for module in self.base.modules() if isinstance(module, nn.RNNBase)]
 
     # Merging
 
@@ -345,7 +396,7 @@ class LoRAModule(nn.Module):
         if not self.is_merged:
             weights = self.weights()
             self._put({n: nn.Parameter(w.detach().clone(), False) for n, w in weights.items()})
-            self._rounded.clear()
+            self._frozen.forget_rounded()
             self.is_merged = True
         return self
 
@@ -359,50 +410,15 @@ class LoRAModule(nn.Module):
     @torch.no_grad()
     def merged_copy(self) -> nn.Module:
         """Give a plain module with the changed weights that shares no memory with anything."""
-        merged = shared_copy(self.base)
+        with self._change.made(ExitStack):  # no other thread has its weights in the base
+            merged = shared_copy(self.base)
         modules, names = dict(merged.named_modules()), dict(self.base.named_modules())
         path_of = {id(module): path for path, module in names.items()}
         places = places_of(merged)
         for name, weight in self.weights().items():
-            parameter = nn.Parameter(weight.detach().clone(), weight.is_floating_point())
+            parameter = nn.Parameter(weight.detach().clone(), name in self._learning)
             for layer in self._quantized.get(name, ()):
                 restore_layer(modules[path_of[id(layer)]], parameter)
             for owner, local in places.get(name, ()):
                 setattr(owner, local, parameter)
         return merged
-
-
-def _add_change(change: LowRank, layer: nn.Module) -> Callable[[], None]:
-    """Let a linear layer, or a table, add the change to its outputs; return what ends it."""
-    if isinstance(layer, nn.Linear) and type(layer) in (nn.Linear, QuantizedLinear):
-        # An attribute of the object goes before the method of its class.
-        own = layer.__dict__
-        own["forward"] = lambda inputs: _changed_linear(change, layer, inputs)
-        return lambda: own.pop("forward")
-    add = change.added_to_rows if isinstance(layer, nn.Embedding) else change.added_to
-    return layer.register_forward_hook(lambda module, args, outputs: add(outputs, args[0])).remove
-
-
-def _changed_linear(change: LowRank, layer: nn.Linear, inputs: Tensor) -> Tensor:
-    """Apply a linear layer, quantised or not, with its change."""
-    if not change.joins(inputs, layer.bias):
-        return change.added_to(type(layer).forward(layer, inputs), inputs)
-    weight = stored_weight(layer) if type(layer) is QuantizedLinear else layer.weight
-    return change.linear(inputs, weight, layer.bias)
-
-
-def _all_names(base: nn.Module) -> dict[str, list[str]]:
-    """Names of each parameter by its first one; a tied parameter has several."""
-    first = {id(parameter): name for name, parameter in base.named_parameters()}
-    found: dict[str, list[str]] = {name: [] for name in first.values()}
-    for name, parameter in base.named_parameters(remove_duplicate=False):
-        found[first[id(parameter)]].append(name)
-    return found
-
-
-def _key(name: str) -> str:
-    return name.replace(".", "/")
-
-
-def _name(key: str) -> str:
-    return key.replace("/", ".")

@@ -172,9 +172,12 @@ class LowRank(nn.Module):
         factors = self._dropped_A(), self.weight_B
         return low_rank_linear(inputs, weight, bias, *factors, self.scaling)
 
-    def added_to_rows(self, rows: Tensor, index: Tensor) -> Tensor:
-        """Add the change of a table to some of its rows."""
-        return rows + torch.mul(self.weight_B[index] @ self._dropped_A(), self.scaling)
+    def added_to_rows(self, rows: Tensor, index: Tensor, padding: int | None) -> Tensor:
+        """Add the change of a table to some of its rows; that of the padding is not trained."""
+        added = torch.mul(self.weight_B[index] @ self._dropped_A(), self.scaling)
+        if padding is not None:
+            added = torch.where((index == padding).unsqueeze(-1), added.detach(), added)
+        return rows + added
 
     def change(self) -> Tensor:
         """Product of both matrices, scaled, (..., n_out, n_in)."""

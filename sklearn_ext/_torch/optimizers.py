@@ -12,6 +12,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
+from torch.autograd.graph import increment_version
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
@@ -97,6 +98,7 @@ class Optimizer(torch.optim.Optimizer):
         for places, lr in self._places():
             state = {slot: kept[places] for slot, kept in self.state[0].items()}
             self._move(self.parameters[places], state, list(gradients[places]), lr)
+        increment_version(self.parameters)  # which the fused forms leave out
         return loss
 
     def _places(self) -> list[tuple[slice, float]]:

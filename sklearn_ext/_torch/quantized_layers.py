@@ -1,6 +1,5 @@
 """Layers whose weights are quantised, and how those of a module become such."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -52,13 +51,11 @@ class _Quantized:
     stored: StoredWeight
     rows_first = True
     dtype = torch.float32  # of what is computed
-    changed: Callable[[Tensor], Tensor] | None = None  # what the change makes of the weight
 
     @property
     def weight(self) -> Tensor:
         """The dequantised weight, for those who ask for its dtype, device or values."""
-        weight = self.stored.dequantized(self.dtype)
-        return weight if self.changed is None else self.changed(weight)
+        return self.stored.dequantized(self.dtype)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Multiply."""

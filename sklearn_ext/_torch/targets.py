@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from torch import nn
 
-from sklearn_ext._torch.adaptable import Adaptable, adaptable_weights
+from sklearn_ext._torch.adaptable import Adaptable, adaptable_weights, computed_weights
 from sklearn_ext._torch.low_rank import LoRASettings
 
 __all__ = ["chosen_weights", "left_out", "whole_weights"]
@@ -35,7 +35,8 @@ def chosen_weights(module: nn.Module, settings: LoRASettings) -> dict[str, Adapt
     Raises
     ------
     ValueError
-        If nothing is found for `target_modules` or one of its names.
+        If nothing is found for `target_modules` or one of its names, or a weight that is no
+        parameter.
 
     Examples
     --------
@@ -48,17 +49,36 @@ def chosen_weights(module: nn.Module, settings: LoRASettings) -> dict[str, Adapt
     """
     candidates = adaptable_weights(module)
     whole = _inside(module, settings.modules_to_save or (), "modules_to_save")
-    targets = settings.target_modules
-    if targets == "all-linear":
-        found = {name for name, weight in candidates.items() if weight.is_linear}
-    elif isinstance(targets, str):
-        found = {n for n, weight in candidates.items() if _fits(targets, weight.paths)}
-    else:
-        found = set().union(*(_named(target, candidates) for target in targets))
+    computed = computed_weights(module)
+    found = _asked_for(settings.target_modules, candidates | computed)
+    _check_are_parameters(found & set(computed), computed, settings.modules_to_save or ())
     chosen = {name: candidates[name] for name in candidates if name in found - whole}
     if not chosen:
-        raise _nothing(f"target_modules={targets!r}", "a weight", candidates)
+        raise _nothing(f"target_modules={settings.target_modules!r}", "a weight", candidates)
     return chosen
+
+
+def _asked_for(targets: str | Sequence[str], candidates: dict[str, Adaptable]) -> set[str]:
+    """Names of the candidates that `target_modules` stands for."""
+    if targets == "all-linear":
+        return {name for name, weight in candidates.items() if weight.is_linear}
+    if isinstance(targets, str):
+        return {n for n, weight in candidates.items() if _fits(targets, weight.paths)}
+    return set().union(*(_named(target, candidates) for target in targets))
+
+
+def _check_are_parameters(
+    found: set[str], computed: dict[str, Adaptable], kept: Sequence[str]
+) -> None:
+    """Raise an error for computed weights that are not trained whole."""
+    for name in sorted(found):
+        if not any(_stands_for(target, path) for target in kept for path in computed[name].paths):
+            raise ValueError(
+                f"{name} is no parameter: the layer computes it of others, as weight_norm, "
+                "spectral_norm or pruning lets it, so it cannot have a low-rank change. Take that "
+                "off the base, such as by torch.nn.utils.parametrize.remove_parametrizations or "
+                "torch.nn.utils.remove_weight_norm, or name other layers in target_modules."
+            )
 
 
 def left_out(module: nn.Module, settings: LoRASettings, layers: Sequence[str]) -> list[str]:

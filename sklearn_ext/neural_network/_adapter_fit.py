@@ -3,6 +3,7 @@
 import copy
 import sys
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
@@ -143,8 +144,11 @@ class AdapterFit:
             )
         if self.init_lora_weights == "loftq" and self.quantization is None:
             raise ValueError("init_lora_weights='loftq' needs quantization='nf4' or 'int8'.")
+        if isinstance(self.r, bool):
+            raise ValueError(f"r={self.r} is no rank. Give an integer, such as r=8.")
         adaptation = self._adaptation()
         if (partial or self.warm_start) and hasattr(self, "estimator_"):
+            self._check_goes_on("partial_fit" if partial else "warm_start=True")
             adapted = self.estimator_
         else:
             # A new base has no name here: it is gone when its changes are trained.
@@ -160,6 +164,21 @@ class AdapterFit:
         done()
         self.estimator_ = model
         self._read(adaptation)
+
+    def _check_goes_on(self, how):
+        """Raise an error if other changes are asked for than those to go on from."""
+        model = self.estimator_
+        kept, asked = model._adaptation, self._settings()
+        if asked["modules_to_save"] == "auto":
+            new = set(kept["modules_to_save"] or ()) <= set(getattr(model, "_new_layers", ()))
+            asked["modules_to_save"] = kept["modules_to_save"] if new else "auto"
+        asked["gradient_checkpointing"] |= getattr(model, "gradient_checkpointing", False)
+        for name in ADAPTATION:
+            if asked[name] != kept[name]:
+                raise ValueError(
+                    f"{how} goes on from changes with {name}={kept[name]!r}, but now "
+                    f"{name}={asked[name]!r}. Set it back, or fit anew with warm_start=False."
+                )
 
     def _rate(self, adapted):
         """Learning rate that the training starts from."""
@@ -203,6 +222,9 @@ class AdapterFit:
     def _settings(self):
         """Fields of `LoRASettings`, as plain values that the fitted estimator can keep."""
         settings = {name: getattr(self, name) for name in ADAPTATION}
+        for name, value in settings.items():
+            if isinstance(value, np.generic):
+                settings[name] = value.item()
         for name in ("target_modules", "modules_to_save"):
             if settings[name] is not None and not isinstance(settings[name], str):
                 settings[name] = [str(value) for value in settings[name]]

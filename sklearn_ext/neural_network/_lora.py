@@ -111,7 +111,8 @@ class LoRAAdapter(
     verbose : bool or int, default=False
         Whether to print the losses of every epoch.
     warm_start : bool, default=False
-        Whether another `fit` goes on from the changes of the last one.
+        Whether another `fit` goes on from the changes of the last one, whose parameters down to
+        `gradient_checkpointing` stay as they are.
     cache_frozen : bool, default=False
         Whether `fit` computes only once what the layers below all trained ones give for each row,
         and keeps it while it runs, with the same result to rounding. Each step then costs what the
@@ -149,9 +150,14 @@ class LoRAAdapter(
     Notes
     -----
     All other training parameters (schedule, solver, dropout of the base, clipping, precision) are
-    those of the base. An adapted weight that no gradient reaches is an error. Where only upper
-    layers of a net of this library are trained, dropout is off below them: what goes into them is a
-    function of a row that does not change, whether or not it is cached.
+    those of the base. An adapted weight that no gradient reaches is an error, and so is one that
+    its layer computes of others, as with weight_norm. Where only upper layers of a net of this
+    library are trained, dropout is off below them: what goes into them is a function of a row that
+    does not change, whether or not it is cached.
+
+    An adapter shares the weights of its frozen base: one whose base is trained further, by
+    `partial_fit` or `warm_start`, raises an error from then on. Threads may predict with one
+    adapter at the same time.
 
     References
     ----------

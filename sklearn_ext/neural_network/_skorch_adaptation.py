@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager, suppress
 from copy import deepcopy
+from threading import RLock
 
 import numpy as np
 import torch
@@ -14,8 +15,11 @@ from sklearn_ext._torch.dropout import dropout_from
 from sklearn_ext._torch.lora import LoRAModule
 from sklearn_ext._torch.low_rank import LoRASettings
 from sklearn_ext._torch.random import make_generator
+from sklearn_ext._torch.shared_copies import name_of
 
 __all__ = ["SkorchAdaptation"]
+
+_TURN = RLock()
 
 
 class SkorchAdaptation:
@@ -170,23 +174,38 @@ def _start(net):
     net.initialize_optimizer()
 
 
+def _seeded(random_state, n_epochs):
+    """Make the generator of a run that comes after some epochs, and a seed for torch's own."""
+    generator = make_generator(random_state)
+    seed = int(torch.randint(2**31, (n_epochs + 1,), generator=generator)[-1])
+    return (generator.manual_seed(seed) if n_epochs else generator), seed
+
+
 @contextmanager
 def _reproducible(net):
     """Let order, dropout and validation rows come from the seed of the adapter."""
-    generator = make_generator(net._seed)
-    drawn = int(torch.randint(2**31, (), generator=generator))
+    generator, seed = _seeded(net._seed, len(net.history))
     own = "iterator_train__generator"
     chosen = own not in vars(net) and issubclass(net.iterator_train, torch.utils.data.DataLoader)
     if chosen:
         vars(net)[own] = generator
     try:
-        # The module may hold torch's own dropout, which draws from the global generator.
-        with torch.random.fork_rng(), dropout_from(generator, net.module_, shared_by_rows=False):
-            torch.manual_seed(drawn)
+        with dropout_from(generator, net.module_, shared_by_rows=False), _global_seed(seed):
             yield
     finally:
         if chosen:
             del vars(net)[own]
+
+
+@contextmanager
+def _global_seed(seed):
+    """Seed torch's global generator, from which a user's module may draw otherwise.
+
+    All threads share it, so they take turns.
+    """
+    with _TURN, torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
 
 
 @contextmanager
@@ -219,6 +238,6 @@ class _Reached(Callback):
         missing = [n for n, p in net.module_.named_parameters() if p.grad is None]
         if missing:
             raise ValueError(
-                f"No gradient reaches {', '.join(missing).replace('/', '.')}: the loss does not "
+                f"No gradient reaches {', '.join(map(name_of, missing))}: the loss does not "
                 "depend on it. Leave it out of target_modules."
             )

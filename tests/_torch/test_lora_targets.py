@@ -16,6 +16,7 @@ from lora_bases import (  # noqa: E402
     train,
 )
 from torch import nn  # noqa: E402
+from torch.nn.utils import prune  # noqa: E402
 
 from sklearn_ext._torch.batches import Batch  # noqa: E402
 from sklearn_ext._torch.losses import SquaredError  # noqa: E402
@@ -76,6 +77,51 @@ def test_errors_list_what_there_is(settings, message):
         adapt(small_net(), **settings)
 
 
+@pytest.mark.parametrize("path", ["0", "2", "2.a/b~1"])
+def test_a_layer_with_several_names_has_all_of_them(path):
+    layer = nn.Linear(2, 2)
+    base = nn.Sequential(layer, nn.Linear(2, 2), nn.ModuleDict({"a/b~1": layer}))
+    module = adapt(base, target_modules=[path])
+    assert list(module.weights()) == list(dict(base.named_parameters()))
+    assert list(module.low_rank) == ["0/weight"]
+
+
+def test_names_may_hold_slashes():
+    base = nn.ModuleDict({"a/b~1": nn.Linear(2, 2), "a": nn.ModuleDict({"b": nn.Linear(2, 2)})})
+    module = shake(adapt(base))
+    moved = {
+        name: not torch.equal(weight, base.get_parameter(name))
+        for name, weight in module.weights().items()
+    }
+    assert moved == {name: name.endswith("weight") for name, _ in base.named_parameters()}
+
+
+@pytest.mark.parametrize(
+    "computed",
+    [
+        nn.utils.parametrizations.weight_norm,
+        nn.utils.parametrizations.spectral_norm,
+        nn.utils.spectral_norm,
+        pytest.param(
+            nn.utils.weight_norm, marks=pytest.mark.filterwarnings("ignore:.*weight_norm")
+        ),
+        lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+    ],
+)
+def test_a_weight_that_is_no_parameter_is_an_error_where_it_is_asked_for(computed):
+    base = nn.Sequential(computed(nn.Linear(4, 4)), nn.Linear(4, 2)).to(DOUBLE)
+    inputs = normal(3, 4)
+    base(inputs)
+    for asked in ("all-linear", ["0"], "0|1"):
+        with pytest.raises(ValueError, match=r"0.weight is no parameter.*name other layers"):
+            adapt(base, target_modules=asked)
+    module = train(adapt(base, target_modules=["1"]), inputs)
+    assert list(module.low_rank) == ["1/weight"]
+    torch.testing.assert_close(module.merged_copy().eval()(inputs), module(inputs))
+    whole = adapt(base, target_modules="all-linear", modules_to_save=["0"])
+    assert list(whole.low_rank) == ["1/weight"]
+
+
 def test_a_module_without_weights_to_adapt_is_an_error():
     with pytest.raises(ValueError, match="There are: none"):
         adapt(nn.LayerNorm(3))
@@ -111,6 +157,15 @@ def test_modules_to_save_are_trained_whole():
 def test_biases(bias, expected):
     module = adapt(small_net(), target_modules=["1"], bias=bias)
     assert list(module.whole) == expected
+
+
+def test_a_merged_copy_trains_what_the_base_does():
+    base, inputs = make_base("transformer")
+    for number, parameter in enumerate(base.parameters()):
+        parameter.requires_grad_(number % 3 > 0)
+    merged = train(adapt(base), inputs).merged_copy()
+    expected = {name: parameter.requires_grad for name, parameter in base.named_parameters()}
+    assert {name: p.requires_grad for name, p in merged.named_parameters()} == expected
 
 
 def test_tied_weights_stay_tied():
@@ -179,7 +234,7 @@ def test_precision_changes_for_the_trained_part_only():
     assert_same_bits(module.base, before)
     set_dtype(module, None, DOUBLE)
     torch.testing.assert_close(module(inputs), outputs, rtol=1e-6, atol=1e-6)
-    assert not module._rounded  # the rounded weights are kept only as long as they are needed
+    assert not module._frozen._rounded  # kept only as long as it is needed
 
 
 def test_other_methods_of_the_base_see_the_changed_weights():
@@ -225,3 +280,29 @@ def test_members_of_parameters_are_those_of_their_weights():
     module = adapt(Members(), bias="all")
     assert [members.start for members in module.parameter_members()] == [0, 0, 1, 1, 0, 1]
     assert not hasattr(adapt(nn.Linear(3, 2)), "parameter_members")
+
+
+def test_equal_weights_are_not_written_when_a_state_is_loaded():
+    base, inputs = make_base("transformer")
+    first, second = (train(adapt(base), inputs) for _ in range(2))
+    state = {name: value.clone() for name, value in first.state_dict().items()}
+    outputs = first(inputs)
+    shake(first).load_state_dict(state)
+    assert torch.equal(first(inputs), outputs)
+    assert torch.equal(second(inputs), outputs)  # or the base would seem to be another
+    with pytest.raises(RuntimeError, match=r"Missing: .*low_rank.*unexpected: \['other'\]"):
+        first.load_state_dict({"other": inputs})
+    with torch.no_grad():
+        next(base.parameters()).add_(1.0)
+    for module in (first, second):
+        with pytest.raises(ValueError, match="base was trained further"):
+            module(inputs)
+
+
+def test_what_has_moved_is_not_the_memory_of_the_base():
+    base, inputs = make_base("linear")
+    module = train(adapt(base), inputs).float()
+    outputs = module(inputs.float())
+    with torch.no_grad():
+        base.weight.add_(1.0)
+    assert torch.equal(module(inputs.float()), outputs)

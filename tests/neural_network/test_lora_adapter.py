@@ -374,6 +374,7 @@ def test_weight_two_is_the_row_twice():
         ),
         ({"estimator": FrozenEstimator(FFNNRegressor())}, NotFittedError, "not fitted"),
         ({"r": 0}, ValueError, "'r' parameter"),
+        ({"r": True}, ValueError, "r=True is no rank"),
         ({"lora_alpha": 0}, ValueError, "'lora_alpha' parameter"),
         ({"bias": "some"}, ValueError, "'bias' parameter"),
         ({"init_lora_weights": False}, ValueError, "init_lora_weights=False"),

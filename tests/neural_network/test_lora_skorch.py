@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -184,6 +185,54 @@ def test_partial_fit_and_warm_start_go_on():
     warm = LoRAAdapter.from_fitted(base, warm_start=True, max_iter=3, **used("labels"))
     first = warm.fit(X, y).loss_curve_[-1]
     assert warm.fit(X, y).loss_curve_[-1] < first
+
+
+class Watched(torch.nn.Module):
+    """A net that remembers its outputs for every batch of a training run."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.output = torch.nn.Linear(4, 12), torch.nn.Linear(12, 1)
+        self.dropout = torch.nn.Dropout(0.5)
+        self.seen = []
+
+    def forward(self, X):
+        states = self.dropout(torch.relu(self.hidden(X)))
+        if self.training:
+            self.seen.append((X[:, 0].clone(), states.detach() == 0.0))
+        return self.output(states)
+
+
+def test_runs_go_on_with_other_orders_and_masks_and_are_reproducible():
+    X, _ = make_data("labels")
+    y = X[:, :1]
+    params = {"max_epochs": 0, "verbose": 0, "train_split": None, "iterator_train__shuffle": True}
+    base = skorch.NeuralNetRegressor(Watched, **params).fit(X, y)
+
+    def runs():
+        adapter = LoRAAdapter.from_fitted(base, batch_size=32, random_state=0)
+        for _ in range(3):
+            adapter.partial_fit(X, y)
+        seen = adapter.estimator_.module_.base.seen
+        assert len(seen) == 9
+        return [[torch.cat(part) for part in zip(*seen[i : i + 3], strict=True)] for i in (0, 3, 6)]
+
+    first, again = runs(), runs()
+    for one, other in zip(first, again, strict=True):
+        assert all(map(torch.equal, one, other))
+    for one, other in ((0, 1), (1, 2), (0, 2)):
+        assert not any(map(torch.equal, first[one], first[other]))
+
+
+def test_fits_in_threads_are_those_of_one_thread():
+    X, y = make_data("labels")
+    base = make_net("labels", module__dropout=0.5).fit(X, y)
+    adapter = LoRAAdapter.from_fitted(base, max_iter=4, batch_size=8, **used("labels"))
+    expected = clone(adapter).fit(X, y).predict_proba(X)
+    with ThreadPoolExecutor(3) as threads:
+        found = threads.map(lambda _: clone(adapter).fit(X, y).predict_proba(X), range(6))
+        for one in found:  # predicting draws a seed of the loader from the global generator
+            assert_array_equal(one, expected)
 
 
 def test_grid_search():

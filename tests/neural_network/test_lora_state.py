@@ -16,6 +16,7 @@ pytest.importorskip("skorch")
 
 from sklearn_ext import FFNNClassifier, FFNNRegressor, LoRAAdapter, RNNClassifier
 from sklearn_ext._torch.adapter_state import fingerprint
+from sklearn_ext.neural_network._adapter_fit import ADAPTATION
 
 SHORT = {"max_iter": 3, "random_state": 0}
 SMALL = {"hidden_layer_sizes": (32,), "n_members": 2, **SHORT}
@@ -95,8 +96,7 @@ def test_a_pickle_without_the_base_holds_the_adapter_only(init):
         base, store_base=False, init_lora_weights=init, target_modules=["hidden.1"], **SHORT
     ).fit(X, y)
     data = pickle.dumps(adapter)
-    if init is True:
-        assert len(data) < 1.1 * trained_bytes(adapter)
+    assert len(data) < 1.1 * trained_bytes(adapter)
     restored = pickle.loads(data)
     for call in (restored.predict, restored.score, clone(restored).fit):
         with pytest.raises(NotFittedError, match=r"without its base.*FFNNReg.*attach_base"):
@@ -134,7 +134,7 @@ def test_store_base_needs_a_frozen_base():
         LoRAAdapter(FFNNRegressor(**SMALL), store_base=False).fit(*make_data())
 
 
-def test_a_base_that_was_fitted_again_is_not_lost(base):
+def test_a_base_that_was_fitted_again_is_not_lost(base, tmp_path):
     X, y = make_data(1)
     adapter = LoRAAdapter.from_fitted(base, **SHORT).fit(X, y)
     expected = adapter.predict(X)
@@ -143,6 +143,44 @@ def test_a_base_that_was_fitted_again_is_not_lost(base):
     assert_array_equal(pickle.loads(pickle.dumps(adapter)).predict(X), expected)
     with pytest.raises(ValueError, match="not any more what this adapter was fitted on"):
         pickle.dumps(adapter.set_params(store_base=False))
+    with pytest.raises(ValueError, match="not any more what this adapter was fitted on"):
+        adapter.save_adapter(tmp_path)  # it would have the fingerprint of another base
+
+
+@pytest.mark.parametrize(
+    ("how", "params"),
+    [
+        ("fit", {}),
+        ("fit", {"solver": "sgd"}),
+        ("fit", {"solver": "lbfgs"}),
+        ("fit", {"early_stopping": True}),
+        ("partial_fit", {}),
+    ],
+)
+def test_a_base_that_was_trained_further_is_noticed(how, params, tmp_path):
+    base = FFNNRegressor(warm_start=True, **{**SMALL, **params}).fit(*make_data())
+    X, y = make_data(1)
+    adapter = LoRAAdapter.from_fitted(base, **SHORT).fit(X, y)
+    kept = copy.deepcopy(base)
+    other = LoRAAdapter.from_fitted(kept, **SHORT).fit(X, y)
+    expected = other.predict(X)
+    getattr(base, how)(X, y)
+    assert np.any(base.predict(X) != kept.predict(X))
+    for store_base in (True, False):
+        adapter.set_params(store_base=store_base)
+        for method in (
+            lambda: adapter.predict(X),
+            lambda: adapter.set_params(warm_start=True).fit(X, y),
+            lambda: adapter.save_adapter(tmp_path),
+            lambda: pickle.dumps(adapter),
+            lambda: copy.deepcopy(adapter),
+            adapter.merge,
+        ):
+            with pytest.raises(ValueError, match=r"trained further.*warm_start=False"):
+                method()
+    assert not list(tmp_path.iterdir())
+    assert_array_equal(other.predict(X), expected)
+    assert np.all(np.isfinite(adapter.set_params(warm_start=False).fit(X, y).predict(X)))
 
 
 def test_fingerprint_is_of_names_kinds_and_values():
@@ -201,6 +239,46 @@ def test_partial_fit_goes_on(base):
     first = fresh.score(X, y)
     assert fresh.partial_fit(X, y).score(X, y) > first
     assert_array_equal(fresh.partial_fit(X, y).n_features_in_, 4)
+
+
+CHANGED = {
+    "r": 16,
+    "lora_alpha": 4,
+    "lora_dropout": 0.5,
+    "target_modules": ["output"],
+    "use_rslora": True,
+    "use_dora": True,
+    "init_lora_weights": "gaussian",
+    "modules_to_save": ["output"],
+    "bias": "all",
+    "loraplus_lr_ratio": 4.0,
+    "quantization": "int8",
+    "gradient_checkpointing": True,
+}
+
+
+@pytest.mark.parametrize("name", ADAPTATION)
+@pytest.mark.parametrize("how", ["partial_fit", "warm_start=True"])
+def test_going_on_with_other_changes_is_an_error(base, name, how):
+    data = make_data(1)
+    adapter = LoRAAdapter.from_fitted(base, warm_start=how != "partial_fit", **SHORT).fit(*data)
+    before, predicted = getattr(adapter, name), adapter.predict(data[0])
+    go_on = adapter.partial_fit if how == "partial_fit" else adapter.fit
+    adapter.set_params(**{name: CHANGED[name]})
+    with pytest.raises(ValueError, match=rf"{how} goes on .* now {name}=.*warm_start=False"):
+        go_on(*data)
+    assert_array_equal(adapter.predict(data[0]), predicted)
+    adapter.set_params(**{name: before})
+    go_on(*data)
+
+
+def test_the_same_changes_in_other_words_go_on(base):
+    data = make_data(1)
+    words = {"r": 4, "use_dora": False, "target_modules": ["output"]}
+    others = {"r": np.int64(4), "use_dora": np.bool_(False), "target_modules": np.array(["output"])}
+    adapter = LoRAAdapter.from_fitted(base, **words, **SHORT).fit(*data)
+    adapter.set_params(**others).partial_fit(*data)
+    assert adapter.loss_curve_ and adapter.estimator_._adaptation["r"] == 4
 
 
 def test_partial_fit_of_classes_that_the_base_knows():
