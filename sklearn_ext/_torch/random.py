@@ -20,8 +20,8 @@ def make_generator(
         Seed. None takes entropy from the operating system and leaves numpy's global generator as
         it is; a RandomState is drawn from once.
     n_seen : int, default=0
-        Samples that a fit which goes on has seen before: its order of rows and its dropout are
-        others than those of the fits before it.
+        Samples, or epochs, that a fit which goes on has seen before: its order of rows and its
+        dropout are others than those of the fits before it.
 
     Returns
     -------

@@ -298,18 +298,18 @@ def given_back_on_failure(net):
     net : skorch.NeuralNet
         Net. Buffers are not written by a training.
     """
-    module, optimizer, n_epochs = net.module_, net.optimizer_, len(net.history)
+    module, optimizer, history = net.module_, net.optimizer_, net.history_
+    n_epochs = len(history)
     weights = [parameter.detach().clone() for parameter in module.parameters()]
-    moments = deepcopy(getattr(optimizer, "state", None))
+    moments = deepcopy(optimizer.state_dict())
     try:
         yield
     except BaseException:
         for parameter, kept in zip(module.parameters(), weights, strict=True):
             parameter.data = kept
-        net.optimizer_ = optimizer
-        if moments is not None:
-            optimizer.state = moments
-        del net.history[n_epochs:]
+        optimizer.load_state_dict(moments)
+        del history[n_epochs:]
+        vars(net).update(optimizer_=optimizer, history_=history)
         module.train(False)
         raise
 

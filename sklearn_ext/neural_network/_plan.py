@@ -166,9 +166,11 @@ class TrainingPlan:
 
     def _parameter_names(self):
         """Names of the optimizer's parameters, in its order."""
+        from sklearn_ext._torch.shared_copies import name_of
+
         named = self.net_.module_.named_parameters()
-        name_of = {id(parameter): name.replace("/", ".") for name, parameter in named}
-        return [name_of[id(parameter)] for parameter in self.net_.optimizer_.parameters]
+        names = {id(parameter): name_of(name) for name, parameter in named}
+        return [names[id(parameter)] for parameter in self.net_.optimizer_.parameters]
 
     def _rows_of_run(self, data, valid, folds, device, dtype):
         """Training rows, watched rows or None, and the function from inputs to raw outputs."""

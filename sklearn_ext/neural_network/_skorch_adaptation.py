@@ -1,6 +1,6 @@
 """Low-rank adaptation of a net that a user built with skorch: its own loss, data and loop stay."""
 
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from copy import deepcopy
 from threading import RLock
 
@@ -16,6 +16,7 @@ from sklearn_ext._torch.lora import LoRAModule
 from sklearn_ext._torch.low_rank import LoRASettings
 from sklearn_ext._torch.random import make_generator
 from sklearn_ext._torch.shared_copies import name_of
+from sklearn_ext.neural_network._net import given_back_on_failure
 
 __all__ = ["SkorchAdaptation"]
 
@@ -86,9 +87,10 @@ class SkorchAdaptation:
             net.fit(X, y)
             return
         epochs = 1 if partial else net.max_epochs
-        if not partial or not net.history:
-            _start(net)
-        with _reproducible(net), _validated(net, validation_set):
+        with given_back_on_failure(net), _validated(net, validation_set), ExitStack() as stack:
+            if not partial or not net.history:
+                _start(net)
+            stack.enter_context(_reproducible(net))
             net.notify("on_train_begin", X=X, y=y)
             with suppress(KeyboardInterrupt):  # by which skorch's callbacks end a run
                 net.fit_loop(X, y, epochs=epochs)
@@ -174,17 +176,11 @@ def _start(net):
     net.initialize_optimizer()
 
 
-def _seeded(random_state, n_epochs):
-    """Make the generator of a run that comes after some epochs, and a seed for torch's own."""
-    generator = make_generator(random_state)
-    seed = int(torch.randint(2**31, (n_epochs + 1,), generator=generator)[-1])
-    return (generator.manual_seed(seed) if n_epochs else generator), seed
-
-
 @contextmanager
 def _reproducible(net):
     """Let order, dropout and validation rows come from the seed of the adapter."""
-    generator, seed = _seeded(net._seed, len(net.history))
+    generator = make_generator(net._seed, len(net.history))
+    seed = int(torch.randint(2**31, (), generator=generator))
     own = "iterator_train__generator"
     chosen = own not in vars(net) and issubclass(net.iterator_train, torch.utils.data.DataLoader)
     if chosen:

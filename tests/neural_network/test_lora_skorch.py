@@ -15,7 +15,7 @@ from sklearn.utils import get_tags
 torch = pytest.importorskip("torch")
 skorch = pytest.importorskip("skorch")
 
-from skorch.callbacks import EarlyStopping  # noqa: E402
+from skorch.callbacks import Callback, EarlyStopping  # noqa: E402
 
 from sklearn_ext import LoRAAdapter  # noqa: E402
 
@@ -266,3 +266,18 @@ def test_errors_say_what_to_do():
     two = TwoModules(Classifier, torch.nn.CrossEntropyLoss, verbose=0).initialize()
     with pytest.raises(ValueError, match=r"modules \['module', 'second'\] cannot be adapted"):
         LoRAAdapter.from_fitted(two).fit(X, y)
+
+
+def test_a_run_that_fails_gives_the_changes_back():
+    class Stops(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            raise RuntimeError("stopped")
+
+    X, y = make_data("numbers")
+    base = make_net("numbers").fit(X, y)
+    adapter = LoRAAdapter.from_fitted(base, **used("numbers")).fit(X, y)
+    before = adapter.predict(X)
+    adapter.estimator_.callbacks_.append(("stops", Stops()))
+    with pytest.raises(RuntimeError, match="stopped"):
+        adapter.partial_fit(X, y)
+    assert_array_equal(adapter.predict(X), before)
