@@ -185,6 +185,7 @@ LAYERS = (
         "text.backends._openai",
     ),
     (
+        "_torch.adapter_config",
         "_torch.gpt",
         "_torch.quantized_base",
         "_torch.sequence_net",

@@ -284,6 +284,8 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
         body.packs = keeps_apart(body)
         self._architecture = {**self._architecture, "packs": body.packs}
 
+    _body_name = "body"
+
     def _body(self):
         return self.net_.module_.body
 

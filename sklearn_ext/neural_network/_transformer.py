@@ -304,6 +304,8 @@ class TransformerClassifier(ClassificationTargets, PooledStates, BaseText):
 
         return TextEncoder(**self._architecture, generator=generator)
 
+    _body_name = "encoder"
+
     def _body(self):
         return self.net_.module_.encoder
 

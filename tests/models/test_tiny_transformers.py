@@ -305,6 +305,73 @@ def test_a_new_head_is_trained_whole_unless_it_is_named(tmp_path, targets, train
     assert_allclose(found.predict_proba(TEXTS), adapter.predict_proba(TEXTS), rtol=1e-5)
 
 
+@torch.no_grad()
+def disturbed(adapted):
+    """Give what an adapter of PEFT trains other values."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:
+            parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
+    return adapted.eval()
+
+
+@torch.no_grad()
+def logits_of(model):
+    return model(input_ids=torch.tensor([[1, 4, 5, 6]])).logits
+
+
+@pytest.mark.filterwarnings("ignore")  # PEFT's own
+def test_peft_and_a_language_model(causal, tmp_path):
+    peft = pytest.importorskip("peft")
+    folder, reference = causal
+    base = CausalLanguageModel(folder, max_length=16, max_iter=0).fit(TEXTS)
+    settings = {"r": 2, "max_iter": 2, "learning_rate_init": 0.05, "random_state": 0}
+    adapter = LoRAAdapter.from_fitted(base, **settings).fit(TEXTS)
+    adapter.save_adapter(tmp_path / "ours")
+    auto = transformers.AutoModelForCausalLM
+    theirs = peft.PeftModel.from_pretrained(auto.from_pretrained(folder), tmp_path / "ours").eval()
+    ours = adapter.merge().net_.module_.body.model
+    torch.testing.assert_close(logits_of(theirs), logits_of(ours), rtol=1e-4, atol=1e-5)
+    assert (logits_of(theirs) - logits_of(reference)).abs().max() > 1e-2
+    config = peft.LoraConfig(r=2, target_modules="all-linear")
+    theirs = disturbed(peft.get_peft_model(auto.from_pretrained(folder), config))
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours = LoRAAdapter.load_adapter(tmp_path / "theirs", base).merge().net_.module_.body.model
+    torch.testing.assert_close(logits_of(theirs), logits_of(ours), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")  # PEFT's own
+def test_peft_and_an_encoder(tmp_path):
+    peft = pytest.importorskip("peft")
+    folder, _ = saved(tmp_path / "bert", "bert", transformers.AutoModel, {})
+    base = TransformerClassifier(folder, max_length=16, max_iter=0, random_state=0)
+    base.fit(TEXTS, LABELS)
+    adapter = LoRAAdapter.from_fitted(base, r=2, max_iter=2, random_state=0).fit(TEXTS, LABELS)
+    adapter.save_adapter(tmp_path / "ours")
+    found = LoRAAdapter.load_adapter(tmp_path / "ours", base)  # with the head
+    assert_array_equal(found.predict_proba(TEXTS), adapter.predict_proba(TEXTS))
+    encoder = transformers.AutoModel.from_pretrained(folder)
+    theirs = peft.PeftModel.from_pretrained(encoder, tmp_path / "ours")
+    tokens = torch.tensor([[1, 4, 5, 2]])
+    with torch.no_grad():
+        states = theirs.eval()(input_ids=tokens).last_hidden_state[0]
+    assert_allclose(adapter.transform(["one two"])[0], states.mean(0), rtol=1e-4, atol=1e-5)
+    # Inside of another model, whose names begin with that of the encoder.
+    auto = transformers.AutoModelForSequenceClassification
+    inside = peft.LoraConfig(r=2, target_modules=["query"])
+    theirs = disturbed(peft.get_peft_model(auto.from_pretrained(folder), inside))
+    theirs.save_pretrained(tmp_path / "theirs")
+    found = LoRAAdapter.load_adapter(tmp_path / "theirs", base)
+    with torch.no_grad():
+        states = theirs.base_model.model.bert(input_ids=tokens).last_hidden_state[0]
+    assert_allclose(found.transform(["one two"])[0], states.mean(0), rtol=1e-4, atol=1e-5)
+    headed = peft.LoraConfig(r=2, target_modules=["query"], task_type="SEQ_CLS")
+    theirs = peft.get_peft_model(auto.from_pretrained(folder), headed)
+    theirs.save_pretrained(tmp_path / "headed")
+    with pytest.raises(ValueError, match=r"change of 'classifier\."):
+        LoRAAdapter.load_adapter(tmp_path / "headed", base)
+
+
 def test_a_new_head_learns_faster_than_what_is_trained_already(tmp_path):
     folder, _ = saved(tmp_path / "bert", "bert", transformers.AutoModel, {})
     settings = {"max_length": 16, "learning_rate_init": 1e-3, "random_state": 0}
