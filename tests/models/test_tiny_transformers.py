@@ -9,6 +9,7 @@ import tokenizers
 import torch
 import transformers
 from numpy.testing import assert_allclose, assert_array_equal
+from safetensors.torch import load_file, save_file
 from sklearn.base import clone
 from torch.multiprocessing.reductions import StorageWeakRef
 
@@ -33,6 +34,13 @@ CAUSAL = {
     "opt": {"word_embed_proj_dim": 8, "ffn_dim": 16},
 }
 ENCODERS = {"bert": {}, "distilbert": {"dim": 8, "hidden_dim": 16}, "roberta": {}}
+# Attention in plain steps; and of a pair of encoder and decoder the first.
+OTHER_ENCODERS = {
+    "mpnet": {"max_position_embeddings": 40},
+    "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]},
+    "longformer": {"attention_window": 4, "max_position_embeddings": 40},
+    "t5": {"d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 2, "num_heads": 2},
+}
 
 
 def word_tokenizer():
@@ -255,6 +263,23 @@ def test_encoder_is_trained_as_a_whole_and_repeats(encoder, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("kind", OTHER_ENCODERS)
+def test_encoders_without_fused_attention(tmp_path, kind):
+    folder, whole = saved(tmp_path, kind, transformers.AutoModel, OTHER_ENCODERS[kind])
+    reference = whole.encoder if kind == "t5" else whole
+    settings = {"max_length": 16, "dropout": 0.2, "learning_rate_init": 0.005, "random_state": 0}
+    model = TransformerClassifier(folder, max_iter=0, **settings).fit(TEXTS, LABELS)
+    with torch.no_grad():
+        states = reference(input_ids=torch.tensor([[1, 4, 5, 2]])).last_hidden_state[0]
+    assert_allclose(model.transform(["one two"])[0], states.mean(0), rtol=1e-4, atol=1e-5)
+    state = torch.get_rng_state()
+    first, second = (model.set_params(max_iter=3).fit(TEXTS, LABELS).loss_curve_ for _ in "ab")
+    assert first == second
+    assert torch.equal(state, torch.get_rng_state())
+    model.set_params(dropout=0.0).fit(TEXTS, LABELS)
+    assert model.loss_curve_ != first
+
+
 def upper_adapters(base, **params):
     """Adapters of the upper of two layers, without and with a cache."""
     settings = {"target_modules": r".*(layers?|h)\.1\..*", "r": 2, "max_iter": 5, "batch_size": 4}
@@ -446,6 +471,49 @@ def test_models_that_cannot_be_read_are_named(tmp_path, kind, name):
     ) as e:
         kind(model, max_length=16).fit(TEXTS, LABELS if kind is TransformerClassifier else None)
     assert str(e.value).startswith(f"model={model!r} cannot be read: ")
+
+
+def test_an_encoder_is_no_language_model(tmp_path):
+    auto = transformers.AutoModelForMaskedLM
+    folder, _ = saved(tmp_path, "bert", auto, {})
+    with pytest.raises(ValueError, match="is no causal language model.*TransformerClassifier"):
+        CausalLanguageModel(folder, max_length=16, max_iter=0).fit(TEXTS)
+    base = CausalLanguageModel(folder, max_length=16, random_state=0)
+    with pytest.raises(ValueError, match="is no causal language model"):
+        LoRAAdapter(base, quantization="int8").fit(TEXTS)
+
+
+@pytest.mark.parametrize("what", ["a weight", "the head", "the end of a file"])
+def test_what_is_missing_in_a_folder_is_told(tmp_path, what):
+    auto = transformers.AutoModel if what == "the head" else transformers.AutoModelForCausalLM
+    folder, _ = saved(tmp_path, "llama", auto, {})
+    weights, name = folder / "model.safetensors", "model.layers.1.mlp.up_proj.weight"
+    if what == "a weight":
+        stored = load_file(weights)
+        del stored[name]
+        save_file(stored, weights, {"format": "pt"})
+    elif what == "the end of a file":
+        weights.write_bytes(weights.read_bytes()[:-9])
+    told = {
+        "a weight": f"its weights {name} are not in the files",
+        "the head": "its weights lm_head.weight are not in the files",
+        "the end of a file": "its weights are torn",
+    }
+    state = torch.get_rng_state()
+    for adapts in (False, True):
+        model = CausalLanguageModel(folder, max_length=16, random_state=0)
+        with pytest.raises(ValueError, match=told[what]):
+            (LoRAAdapter(model, quantization="int8") if adapts else model).fit(TEXTS)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2"])
+def test_a_folder_without_a_tokenizer_is_told(tmp_path, kind):
+    folder, _ = saved(tmp_path, kind, transformers.AutoModel, {})
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+    with pytest.raises(ValueError, match="cannot be read: it has no vocabulary"):
+        TransformerClassifier(folder, max_length=16).fit(TEXTS, LABELS)
 
 
 def test_more_tokens_than_a_model_sees_are_refused(encoder):
