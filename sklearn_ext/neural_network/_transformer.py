@@ -276,8 +276,10 @@ class TransformerClassifier(ClassificationTargets, PooledStates, BaseText):
     def _tokens(self, texts):
         """Cut texts into tokens."""
         sequences = self.tokenizer_.encode(texts.strings)
-        if not self.tokenizer_.is_framed:
-            start = [self.tokenizer_.start]
+        start = np.array([self.tokenizer_.start])
+        if self.tokenizer_.is_framed:  # some tokenizers have no frame: nothing has no state
+            sequences = [tokens if len(tokens) else start for tokens in sequences]
+        else:
             sequences = [np.append(start, tokens[: self._longest - 1]) for tokens in sequences]
         return TokenRows.from_list(sequences, texts.dtype)
 

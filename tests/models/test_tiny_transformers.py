@@ -221,6 +221,39 @@ def test_greedy_text_is_that_of_generate(causal):
         assert text.split() == expected
 
 
+def test_what_follows_a_prompt_keeps_its_space(tmp_path):
+    folder, _ = saved(tmp_path, "llama", transformers.AutoModelForCausalLM, CAUSAL["llama"])
+    words = [*WORDS[:4], *(f"▁{word}" for word in WORDS[4:])]
+    model = tokenizers.models.WordLevel(dict(zip(words, range(8), strict=True)), "<unk>")
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    tokenizer.decoder = tokenizers.decoders.Metaspace()
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder)
+    settings = {"max_length": 16, "learning_rate_init": 0.05, "max_iter": 20, "random_state": 0}
+    fitted = CausalLanguageModel(folder, **settings).fit(["one two three four"] * 8)
+    found = fitted.generate(["one", "one two three", ""], temperature=0, stop=[" four"])
+    assert found.tolist() == [" two three", "", "one two three"]
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first"])
+def test_a_text_of_no_tokens_has_a_state(tmp_path, pooling):
+    folder, reference = saved(tmp_path, "gpt2", transformers.AutoModel, CAUSAL["gpt2"])
+    path = folder / "tokenizer.json"
+    definition = json.loads(path.read_text())
+    path.write_text(json.dumps({**definition, "post_processor": None}))  # no frame
+    model = TransformerClassifier(folder, pooling=pooling, max_length=16, max_iter=1)
+    assert np.isfinite(model.fit(TEXTS, LABELS).loss_)
+    for texts in ([""], [" ", "one two"]):
+        assert np.isfinite(model.predict_proba(texts)).all()
+    start = torch.tensor([[1]])
+    with torch.no_grad():
+        expected = reference(input_ids=start).last_hidden_state[0, 0]
+    state = model.set_params(max_iter=0).fit(TEXTS, LABELS).transform([""])[0]
+    assert_allclose(state, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_cached_steps_are_the_uncached(causal):
     body = untrained(causal[0]).net_.module_.body
     tokens = torch.tensor([[1, 4, 5, 6, 7, 4, 5]])
