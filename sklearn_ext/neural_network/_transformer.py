@@ -75,8 +75,9 @@ def told_by_length(lengths, labels):
     """\
     model : str, os.PathLike or None, default=None
         None builds a small encoder: pre-norm blocks with GELU. Otherwise the folder of a
-        pre-trained transformers encoder, or a name on the Hugging Face hub, which needs a network:
-        `fit` starts from its weights, and its tokenizer and sizes take the place of those below.
+        pre-trained transformers encoder (of T5 its encoder), or a name on the Hugging Face hub,
+        which needs a network: `fit` starts from its weights, and its tokenizer and sizes take the
+        place of those below.
     pooling : {"mean", "first"}, default="mean"
         What the states of all tokens become: their mean, or the state of the first token.
 """
