@@ -97,7 +97,7 @@ class PretrainedEncoder(DividedModel):
         self.width = int(settings.hidden_size)
         self._freeze_unused()
 
-    @torch.enable_grad()  # type: ignore[untyped-decorator]
+    @torch.enable_grad()
     def _freeze_unused(self) -> None:
         """Freeze what the states do not depend on, such as weights of a second kind of tokens."""
         tokens = torch.zeros(1, 4, dtype=torch.int64)

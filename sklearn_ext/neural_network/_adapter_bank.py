@@ -191,7 +191,8 @@ def _check_weights(weights):
     """Raise an error if something is no name of an adapter with a finite number."""
     if not isinstance(weights, Mapping) or not weights or None in weights:
         raise ValueError(
-            f"weights must be a dict of names of adapters, such as {{'first': 0.5}}, got {weights!r}."
+            "weights must be a dict of names of adapters, such as {'first': 0.5}, got "
+            f"{weights!r}."
         )
     for name, weight in weights.items():
         if not isinstance(weight, Real) or not np.isfinite(weight):

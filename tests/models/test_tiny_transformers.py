@@ -509,7 +509,7 @@ def test_models_that_cannot_be_read_are_named(tmp_path, kind, name):
 def test_an_encoder_is_no_language_model(tmp_path):
     auto = transformers.AutoModelForMaskedLM
     folder, _ = saved(tmp_path, "bert", auto, {})
-    with pytest.raises(ValueError, match="is no causal language model.*TransformerClassifier"):
+    with pytest.raises(ValueError, match=r"is no causal language model.*TransformerClassifier"):
         CausalLanguageModel(folder, max_length=16, max_iter=0).fit(TEXTS)
     base = CausalLanguageModel(folder, max_length=16, random_state=0)
     with pytest.raises(ValueError, match="is no causal language model"):
