@@ -189,6 +189,7 @@ LAYERS = (
     ),
     (
         "_torch.added_changes",
+        "_torch.adapter_config",
         "_torch.gpt",
         "_torch.quantized_base",
         "_torch.sequence_net",

@@ -3,18 +3,27 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import sqrt
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 from sklearn_ext._torch.adaptable import is_transposed_linear
+from sklearn_ext._torch.adapter_config import (
+    OF_PEFT,
+    config_of,
+    exact_targets,
+    full_names,
+    settings_in,
+    unlike_peft,
+)
 from sklearn_ext._torch.lora import LoRAModule
 from sklearn_ext._torch.low_rank import LoRASettings, LowRank
+from sklearn_ext._torch.shared_copies import name_of
 
 __all__ = ["StoredAdapter", "read_adapter", "tensors_into", "write_adapter"]
 
@@ -30,9 +39,8 @@ _LINEAR = ".lora_A.weight", ".lora_B.weight"
 _EMBEDDING = ".lora_embedding_A", ".lora_embedding_B"
 WRAPPED = ".base_layer."  # what PEFT puts between an adapted layer and its bias
 MAGNITUDE = ".lora_magnitude_vector"
-
-# Fields of PEFT's configuration that change what is computed, and that are not known here.
-UNKNOWN_FIELDS = ("rank_pattern", "alpha_pattern", "lora_bias", "layer_replication")
+# Between the name of a layer that PEFT trains whole and what is in it: the trained and the old one.
+SAVED, REPLACED = ".modules_to_save.", ".original_module."
 
 
 @dataclass
@@ -85,55 +93,47 @@ def write_adapter(
 
     Notes
     -----
-    PiSSA's change, B A - B_start A_start, is written as a plain one of twice the rank.
+    PiSSA's change, B A - B_start A_start, is written as a plain one of twice the rank. Where PEFT
+    would compute something else, the configuration has a type that it refuses; see
+    :func:`~sklearn_ext._torch.adapter_config.unlike_peft`.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
-    targets, transposed = [], False
+    targets, transposed, reasons = [], False, set()
     for name, change in _changes(module):
         path, owner = _owner(module.base, name)
         targets.append(_outside(path, root))
         transposed |= is_transposed_linear(owner)
+        reasons.add(unlike_peft(module.base, name, use_dora=settings.use_dora))
         for end, tensor in _stored(change, owner).items():
             tensors[targets[-1] + end] = tensor
     for key, parameter in module.whole.items():
-        path, _, local = _outside(key.replace("/", "."), root).rpartition(".")
+        path, _, local = _outside(name_of(key), root).rpartition(".")
         tensors[f"{path}{WRAPPED if path in targets else '.'}{local}".lstrip(".")] = parameter
     tensors |= {_outside(name, root): tensor for name, tensor in buffers.items()}
-    stored = {PREFIX + name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
-    save_file(stored, directory / WEIGHTS, {"format": "pt", OWN: json.dumps(notes)})
-    config = _config(settings, targets, transposed)
-    (directory / CONFIG).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-
-
-def _config(settings: LoRASettings, targets: list[str], transposed: bool) -> dict[str, Any]:
-    r, alpha = settings.r, float(settings.lora_alpha)
-    if settings.init_lora_weights == "pissa":
-        r *= 2
-        alpha *= sqrt(2.0) if settings.use_rslora else 2.0
-    whole = settings.modules_to_save
-    return {
-        "peft_type": "LORA",
-        "task_type": None,
-        "base_model_name_or_path": None,
-        "inference_mode": True,
-        "r": r,
-        "lora_alpha": alpha,
-        "lora_dropout": settings.lora_dropout,
-        "target_modules": targets,
-        "modules_to_save": None if whole is None else list(whole),
-        "bias": settings.bias,
-        "use_rslora": settings.use_rslora,
-        "use_dora": settings.use_dora,
+    inner = module.base.get_submodule(root)
+    config = config_of(settings, is_of_peft=reasons == {None}) | {
+        "target_modules": exact_targets(inner, targets),
+        "modules_to_save": full_names(inner, settings.modules_to_save),
         "fan_in_fan_out": transposed,
-        "init_lora_weights": True,
     }
+    _write(directory, tensors, json.dumps(config, indent=2) + "\n", json.dumps(notes))
+
+
+def _write(directory: Path, tensors: dict[str, Tensor], config: str, notes: str) -> None:
+    """Write both files, or neither."""
+    stored = {PREFIX + name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
+    directory.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=directory) as new:
+        save_file(stored, Path(new) / WEIGHTS, {"format": "pt", OWN: notes})
+        (Path(new) / CONFIG).write_text(config, "utf-8")
+        for name in (WEIGHTS, CONFIG):
+            (Path(new) / name).replace(directory / name)
 
 
 def _changes(module: LoRAModule) -> Iterator[tuple[str, LowRank]]:
     for key, change in module.low_rank.items():
         assert isinstance(change, LowRank)
-        yield key.replace("/", "."), change
+        yield name_of(key), change
 
 
 def _owner(base: nn.Module, name: str) -> tuple[str, nn.Module]:
@@ -203,24 +203,63 @@ def read_adapter(directory: Path, base: nn.Module, *, root: str = "") -> StoredA
     """
     _check_files(directory)
     config = json.loads((directory / CONFIG).read_text("utf-8"))
-    _check_config(config)
-    tensors, notes = {}, {}
-    with safe_open(directory / WEIGHTS, framework="pt") as file:
-        notes = json.loads((file.metadata() or {}).get(OWN, "{}"))
-        for name in file.keys():
-            # A tensor of the file is a view of its map, which one survivor would keep open.
-            own = name.removeprefix(PREFIX).replace(WRAPPED, ".")
-            tensors[own] = file.get_tensor(name).clone()
+    settings = settings_in(config)
+    tensors, notes = _stored_tensors(directory, root, _prefix(base, root))
     names = dict(base.named_parameters(remove_duplicate=False)) | dict(base.named_buffers())
     targets, whole = _what_is_changed(tensors, names, root)
-    fields = ("r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora", "bias")
-    settings = {name: config[name] for name in fields if name in config}
+    if config["peft_type"] == OF_PEFT and not notes:
+        _check_alike(base, targets, settings)
     buffers = dict(base.named_buffers())
-    whole = [name for name in whole if name not in buffers]
-    if settings.get("bias", "none") != "none":
-        whole = [name for name in whole if not name.rpartition(".")[2].startswith("bias")]
+    owners = {name.rpartition(".")[0] for name in targets}
+    bias = settings.get("bias", "none")
+    whole = [n for n in whole if n not in buffers and not _is_bias_of(n, bias, owners)]
     settings |= {"target_modules": targets, "modules_to_save": whole or None}
     return StoredAdapter(settings, tensors, notes)
+
+
+def _is_bias_of(name: str, bias: str, owners: set[str]) -> bool:
+    """Whether `bias` asks for a parameter already."""
+    owner, _, local = name.rpartition(".")
+    return "bias" in local and (bias == "all" or (bias == "lora_only" and owner in owners))
+
+
+def _prefix(base: nn.Module, root: str) -> str:
+    """What stands in front of the names of a headless model of transformers inside another."""
+    inner = base.get_submodule(root)
+    prefix = getattr(inner, "base_model_prefix", "")
+    return "" if not prefix or hasattr(inner, prefix) else f"{prefix}."
+
+
+def _stored_tensors(
+    directory: Path, root: str, prefix: str
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors of a file by their names inside `root`, and notes."""
+    tensors = {}
+    try:
+        with safe_open(directory / WEIGHTS, framework="pt") as file:
+            notes = json.loads((file.metadata() or {}).get(OWN, "{}"))
+            for name in file.keys():
+                if REPLACED in name:
+                    continue
+                own = name.removeprefix(PREFIX).replace(WRAPPED, ".").replace(SAVED, ".")
+                # A tensor of the file is a view of its map, which one survivor would keep open.
+                tensors[_outside(own, root).removeprefix(prefix)] = file.get_tensor(name).clone()
+    except SafetensorError as error:
+        raise ValueError(
+            f"{str(directory / WEIGHTS)!r} cannot be read: {error}. Write the adapter again."
+        ) from error
+    return tensors, notes
+
+
+def _check_alike(base: nn.Module, targets: list[str], settings: dict[str, Any]) -> None:
+    """Raise an error where PEFT computes something else with the same tensors."""
+    for name in targets:
+        reason = unlike_peft(base, name, use_dora=settings.get("use_dora", False))
+        if reason is not None:
+            raise ValueError(
+                f"PEFT's change of {name!r} cannot be read: {reason}. Leave it out of "
+                "target_modules there, or adapt it here."
+            )
 
 
 def _check_files(directory: Path) -> None:
@@ -232,17 +271,6 @@ def _check_files(directory: Path) -> None:
         )
 
 
-def _check_config(config: dict[str, Any]) -> None:
-    if config.get("peft_type") != "LORA":
-        raise ValueError(f"peft_type must be 'LORA', got {config.get('peft_type')!r}.")
-    for name in UNKNOWN_FIELDS:
-        if config.get(name):
-            raise ValueError(
-                f"{name}={config[name]!r} of {CONFIG} is not known here: all layers have one r, "
-                "one lora_alpha and no bias of their own."
-            )
-
-
 def _what_is_changed(
     tensors: dict[str, Tensor], names: dict[str, Any], root: str
 ) -> tuple[list[str], list[str]]:
@@ -251,12 +279,11 @@ def _what_is_changed(
     for name in tensors:
         for end in (*_LINEAR, *_EMBEDDING, MAGNITUDE):
             if name.endswith(end):
-                if end in (_LINEAR[0], _EMBEDDING[0]):
-                    targets.append(_inside(name.removesuffix(end), names, root))
+                targets.append(_inside(name.removesuffix(end), names, root))
                 break
         else:
             whole.append(_inside(name, names, root))
-    return targets, whole
+    return list(dict.fromkeys(targets)), whole
 
 
 def _inside(name: str, names: dict[str, Any], root: str) -> str:
@@ -266,8 +293,9 @@ def _inside(name: str, names: dict[str, Any], root: str) -> str:
             if full in names:
                 return full
     raise ValueError(
-        f"The adapter has a change of {name!r}, which is not in the base. There are: "
-        f"{', '.join(list(names)[:30])}."
+        f"The adapter has a change of {name!r}, which is not in the base. Give the base that it "
+        "was made for; a head that it has besides, such as 'classifier' or 'score', has no place "
+        f"here. There are: {', '.join(list(names)[:30])}."
     )
 
 
@@ -284,7 +312,7 @@ def tensors_into(module: LoRAModule, tensors: dict[str, Tensor], *, root: str = 
         path, owner = _owner(module.base, name)
         path = _outside(path, root)
         ends = _EMBEDDING if isinstance(owner, nn.Embedding) else _LINEAR
-        A, B = (tensors[path + end].to(change.weight_A) for end in ends)
+        A, B = (_found(tensors, path + end).to(change.weight_A) for end in ends)
         if isinstance(owner, nn.Embedding):
             A, B = B.mT, A.mT
         elif isinstance(owner, nn.Conv1d | nn.Conv2d):
@@ -292,20 +320,29 @@ def tensors_into(module: LoRAModule, tensors: dict[str, Tensor], *, root: str = 
         _copy(change.weight_A, A, name)
         _copy(change.weight_B, B, name)
         if change.magnitude is not None:
-            magnitude = tensors[path + MAGNITUDE].reshape(change.magnitude.shape)
+            magnitude = _found(tensors, path + MAGNITUDE)
+            if magnitude.numel() == change.magnitude.numel():  # else `_copy` tells
+                magnitude = magnitude.reshape(change.magnitude.shape)
             _copy(change.magnitude, magnitude, name)
     for key, parameter in module.whole.items():
-        name = key.replace("/", ".")
-        _copy(parameter, tensors[_outside(name, root)], name)
+        name = name_of(key)
+        _copy(parameter, _found(tensors, _outside(name, root)), name)
     for name, buffer in module.base.named_buffers():
         if _outside(name, root) in tensors:
             _copy(buffer, tensors[_outside(name, root)], name)
+
+
+def _found(tensors: dict[str, Tensor], name: str) -> Tensor:
+    if name not in tensors:
+        raise ValueError(f"{WEIGHTS} has no {name!r}, which {CONFIG} asks for. Save it again.")
+    return tensors[name]
 
 
 def _copy(parameter: Tensor, tensor: Tensor, name: str) -> None:
     if parameter.shape != tensor.shape:
         raise ValueError(
             f"{name} has the shape {tuple(tensor.shape)} in the file, but "
-            f"{tuple(parameter.shape)} is needed here: it is that of another base."
+            f"{tuple(parameter.shape)} is needed here: it is that of another base, or of another "
+            f"r than that of {CONFIG}."
         )
     parameter.copy_(tensor)

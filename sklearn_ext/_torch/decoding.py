@@ -60,7 +60,8 @@ def restricted(logits: Tensor, decoding: Decoding) -> Tensor:
     >>> restricted(logits, Decoding(top_p=0.6)).softmax(-1)
     tensor([[0.5556, 0.0000, 0.4444]])
     """
-    logits = logits / decoding.temperature
+    # No overflow with the smallest of temperatures: the largest is 0.
+    logits = (logits - logits.amax(-1, keepdim=True)) / decoding.temperature
     if decoding.top_k is not None and decoding.top_k < logits.shape[-1]:
         lowest = logits.topk(decoding.top_k).values[:, -1:]
         logits = logits.masked_fill(logits < lowest, -torch.inf)

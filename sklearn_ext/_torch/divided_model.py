@@ -101,8 +101,10 @@ class DividedModel(nn.Module):
         training = self.training
         self.train(False)
         try:
-            whole = self(tokens, further)
-            parts = self.above(tokens, further, self.below(tokens, further, cut), cut)
+            whole, states = self(tokens, further), self.below(tokens, further, cut)
+            if states.shape[:2] != tokens.shape:  # some have the texts in the second axis
+                return False
+            parts = self.above(tokens, further, states, cut)
         except (IndexError, KeyError, TypeError, ValueError):
             return False
         finally:

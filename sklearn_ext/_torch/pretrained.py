@@ -14,7 +14,7 @@ from sklearn_ext._torch.divided_model import DividedModel
 from sklearn_ext._torch.dropout import SharedDropout
 from sklearn_ext._torch.pretrained_files import left_out_layers, quiet_transformers
 
-__all__ = ["PretrainedCausal", "PretrainedEncoder", "keeps_apart"]
+__all__ = ["PretrainedCausal", "PretrainedEncoder", "is_causal", "keeps_apart"]
 
 Tensor = torch.Tensor
 
@@ -46,9 +46,8 @@ class SeededDropout(nn.Module):
 def _empty(config: str, kind: str, dropout: float) -> nn.Module:
     """Build a model of any weights."""
     with quiet_transformers() as transformers:
-        auto = getattr(transformers, kind)
         settings = transformers.AutoConfig.for_model(**json.loads(config))
-        settings._attn_implementation = "sdpa"
+        auto = _class_for(transformers, kind, settings)
         with torch.device("meta"):
             cls = type(auto.from_config(settings))
             options = left_out_layers(cls)
@@ -71,6 +70,15 @@ def _empty(config: str, kind: str, dropout: float) -> nn.Module:
     return model.train(False)
 
 
+def _class_for(transformers: Any, kind: str, settings: Any) -> Any:
+    """Choose the class that finds the model; of a pair like T5 the encoder alone."""
+    encoders = transformers.AutoModelForTextEncoding
+    is_pair = kind == "AutoModel" and getattr(settings, "is_encoder_decoder", False)
+    if is_pair and type(settings) in encoders._model_mapping:
+        return encoders
+    return getattr(transformers, kind)
+
+
 class PretrainedEncoder(DividedModel):
     """An encoder of transformers.
 
@@ -87,6 +95,15 @@ class PretrainedEncoder(DividedModel):
         self.model = _empty(config, "AutoModel", dropout)
         settings: Any = self.model.config
         self.width = int(settings.hidden_size)
+        self._freeze_unused()
+
+    @torch.enable_grad()
+    def _freeze_unused(self) -> None:
+        """Freeze what the states do not depend on, such as weights of a second kind of tokens."""
+        tokens = torch.zeros(1, 4, dtype=torch.int64)
+        used = _leaves_of(self(tokens, self._some_further(tokens)))
+        for parameter in self.parameters():
+            parameter.requires_grad_(id(parameter) in used)
 
     def _called(self, tokens: Tensor, inside: Tensor) -> Tensor:
         """Compute states (n, length, width) of tokens (n, length), of which some are `inside`."""
@@ -96,6 +113,19 @@ class PretrainedEncoder(DividedModel):
 
     def _some_further(self, tokens: Tensor) -> Tensor:
         return torch.ones_like(tokens, dtype=torch.bool)
+
+
+def _leaves_of(outputs: Tensor) -> set[int]:
+    """Find the parameters that outputs were computed from."""
+    found, seen, open_nodes = set(), set(), [outputs.grad_fn]
+    while open_nodes:
+        node = open_nodes.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        found.add(id(getattr(node, "variable", None)))
+        open_nodes += [other for other, _ in node.next_functions]
+    return found
 
 
 class PretrainedCausal(DividedModel):
@@ -130,6 +160,14 @@ class PretrainedCausal(DividedModel):
         """Read further tokens (n, new) of texts; logits (n, n_tokens) of what follows the last."""
         found = self.model(input_ids=tokens, past_key_values=memory, use_cache=True)
         return found.logits[:, -1], found.past_key_values
+
+
+@torch.no_grad()
+def is_causal(body: PretrainedCausal) -> bool:
+    """Try whether a token has no part in what is computed for those before it."""
+    tokens = torch.tensor([[1, 2, 3, 4], [1, 2, 3, 0]], device=next(body.parameters()).device)
+    first, second = body(tokens)[:, :-1]
+    return bool(torch.allclose(first, second, rtol=0.0, atol=1e-5 * float(first.abs().max())))
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def _reading(model: Any) -> Iterator[Any]:
             yield transformers
 
 
-def _source(model: Any) -> tuple[str, dict[str, str]]:
+def _source(model: Any) -> tuple[str, dict[str, Any]]:
     """Arguments of ``from_pretrained`` for a folder, a GGUF file or a name."""
     path = Path(model)
     if path.is_file():
@@ -114,7 +115,10 @@ def read_model(model: Any) -> tuple[str, dict[str, Any]]:
         config = transformers.AutoConfig.from_pretrained(where, **options).to_dict()
         tokenizer = transformers.AutoTokenizer.from_pretrained(where, **options)
     if not tokenizer.is_fast:
-        raise ValueError(f"model={str(model)!r} has no fast tokenizer, a file tokenizer.json.")
+        raise ValueError("it has no fast tokenizer, a file tokenizer.json.")
+    # Without its files, transformers makes one that knows the special tokens, at most a space too.
+    if len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens) - {"▁"}) == 0:
+        raise ValueError("it has no vocabulary: files of the tokenizer are missing.")
     return _without_dropout(config), _described(tokenizer)
 
 
@@ -158,13 +162,39 @@ def copy_weights(body: nn.Module, model: Any) -> None:
         Its parameters are changed in place.
     model : str or os.PathLike
         Folder, file in GGUF, or name.
+
+    Raises
+    ------
+    ValueError
+        If some weights are not there.
     """
     where, options = _source(model)
     inner: Any = body.model
-    with _reading(model):
-        cls = type(inner)
-        source = cls.from_pretrained(where, dtype=torch.float32, **left_out_layers(cls), **options)
-    inner.load_state_dict(source.state_dict())
+    cls = type(inner)
+    options |= {"dtype": torch.float32, "output_loading_info": True, **left_out_layers(cls)}
+    # What is missing is drawn from the global generator.
+    with _reading(model), _torn_files(), torch.random.fork_rng(devices=[]):
+        source, found = cls.from_pretrained(where, **options)
+    missing = set(found["missing_keys"])
+    needed = sorted(name for name in missing if "pooler" not in name)  # nothing here uses that
+    if needed:
+        raise ValueError(
+            f"its weights {', '.join(needed[:5])}{' and more' * (len(needed) > 5)} are not in the "
+            "files; a language model needs its head, an encoder is for TransformerClassifier."
+        )
+    kept = {name: weight for name, weight in source.state_dict().items() if name not in missing}
+    inner.load_state_dict(kept, strict=False)
+
+
+@contextmanager
+def _torn_files() -> Iterator[None]:
+    """Tell of files that are damaged as of any that cannot be read."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (SafetensorError, RuntimeError, UnpicklingError) as error:
+        raise ValueError(f"its weights are torn, or those of another model: {error}") from error
 
 
 def leave_weights(body: nn.Module, model: Any) -> bool:
@@ -184,7 +214,8 @@ def leave_weights(body: nn.Module, model: Any) -> bool:
     """
     inner: Any = body.model
     path = Path(model)
-    readers = _gguf_readers(path, inner) if path.is_file() else safetensors_readers(path)
+    with _torn_files():
+        readers = _gguf_readers(path, inner) if path.is_file() else safetensors_readers(path)
     return leave_in_files(inner, readers, ("", f"{inner.base_model_prefix}."))
 
 

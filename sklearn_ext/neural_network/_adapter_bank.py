@@ -1,12 +1,14 @@
 """Several adapters around one base."""
 
 from collections.abc import Mapping
+from numbers import Real
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from sklearn_ext._validation import _num_samples, _safe_indexing, check_is_fitted
 from sklearn_ext.neural_network._lora import LoRAAdapter
+from sklearn_ext.neural_network._texts import is_missing
 
 __all__ = ["AdapterBank"]
 
@@ -97,7 +99,8 @@ class AdapterBank:
         X : array-like
             Samples, in a form that the base takes.
         names : array-like of (str or None) of shape (n_samples,), or str
-            Adapter of each sample; None is the base itself. A single one is that of all.
+            Adapter of each sample; None, or NaN in its place, is the base itself. A single one is
+            that of all.
 
         Returns
         -------
@@ -127,7 +130,7 @@ class AdapterBank:
         adapters, n_rows = self._checked(), _num_samples(X)
         if names is None or isinstance(names, str):
             names = [names] * n_rows
-        names = np.array(list(names), dtype=object)
+        names = np.array([None if is_missing(name) else name for name in names], dtype=object)
         if len(names) != n_rows:
             raise ValueError(f"names must have one name a sample, {n_rows}, got {len(names)}.")
         found = None
@@ -163,9 +166,8 @@ class AdapterBank:
         import torch
 
         adapters = self._checked()
+        _check_weights(weights)
         models = {name: self._estimator(adapters, name) for name in weights}
-        if None in models or not models:
-            raise ValueError("weights must name adapters, such as {'first': 0.5}.")
         first = next(iter(models.values()))
         adaptation = first._adaptation()
         merged = adaptation.merged(first.estimator_)
@@ -183,3 +185,15 @@ class AdapterBank:
             for name, buffer in adaptation.module(merged).named_buffers():
                 buffer.copy_(module.get_buffer(name))
         return merged
+
+
+def _check_weights(weights):
+    """Raise an error if something is no name of an adapter with a finite number."""
+    if not isinstance(weights, Mapping) or not weights or None in weights:
+        raise ValueError(
+            "weights must be a dict of names of adapters, such as {'first': 0.5}, got "
+            f"{weights!r}."
+        )
+    for name, weight in weights.items():
+        if not isinstance(weight, Real) or not np.isfinite(weight):
+            raise ValueError(f"The weight of {name!r} must be a finite number, got {weight!r}.")

@@ -9,6 +9,10 @@ from sklearn_ext.neural_network._adapter_state import check_same_base, fingerpri
 
 __all__ = ["load_adapter", "save_adapter"]
 
+START = "init_lora_weights"
+# What the files need not tell: how the base is kept, and how a further fit goes on.
+NOT_IN_FILES = "quantization", "gradient_checkpointing", "loraplus_lr_ratio"
+
 
 def save_adapter(adapter, path):
     """Write the changes of a fitted adapter; see `LoRAAdapter.save_adapter`."""
@@ -32,22 +36,32 @@ def save_adapter(adapter, path):
 
 def _notes(adapter, base):
     """Notes for the file; a base that is quantised and nowhere else has no fingerprint."""
-    notes = {"loss_curve": adapter.loss_curve_}
+    notes = {
+        "loss_curve": [float(loss) for loss in adapter.loss_curve_],
+        **{name: adapter.estimator_._adaptation[name] for name in ("quantization", START)},
+    }
     if adapter.quantization is None or adapter._frozen_base() is not None:
         notes["fingerprint"] = fingerprint_of(base)
     return notes
 
 
-def load_adapter(adapter, path):
-    """Make a new adapter of a frozen base fitted; see `LoRAAdapter.load_adapter`."""
+def load_adapter(adapter, path, params):
+    """Make a new adapter of a frozen base fitted; see `LoRAAdapter.load_adapter`.
+
+    `params` are those that were given for it by name.
+    """
     import_optional("safetensors", extra="lora", purpose="load_adapter")
     from sklearn_ext._torch.adapter_files import read_adapter, tensors_into
 
     base, adaptation = adapter._frozen_base(), adapter._adaptation()
     root = getattr(base, "_peft_root", "")
+    _check_not_given(params)
     stored = read_adapter(Path(path), adaptation.module(adaptation.merged(base)), root=root)
     if "fingerprint" in stored.notes:
         check_same_base(stored.notes["fingerprint"], base, adaptation)
+    if stored.notes.get(START) == "loftq":
+        _check_quantization(adapter, stored.notes["quantization"])
+        stored.settings[START] = "loftq"
     with all_or_nothing(adapter):
         adapter.set_params(**stored.settings)
         settings = {name: getattr(adapter, name) for name in ADAPTATION}
@@ -57,3 +71,22 @@ def load_adapter(adapter, path):
         adapter.loss_curve_ = stored.notes.get("loss_curve", [])
         adapter.n_iter_ = len(adapter.loss_curve_)
     return adapter
+
+
+def _check_not_given(params):
+    """Raise an error if a parameter that the files tell is given besides."""
+    told = [f"{k}={v!r}" for k, v in params.items() if k in ADAPTATION and k not in NOT_IN_FILES]
+    if told:
+        raise ValueError(
+            f"{', '.join(told)} cannot be chosen here: the files of the adapter tell it. Leave it "
+            "out; use set_params before another fit."
+        )
+
+
+def _check_quantization(adapter, expected):
+    """Raise an error if a start that makes up for quantising would meet another base."""
+    if adapter.quantization != expected:
+        raise ValueError(
+            "The adapter was fitted with init_lora_weights='loftq', which belongs to a base of "
+            f"quantization={expected!r}, got {adapter.quantization!r}. Pass that."
+        )

@@ -269,20 +269,28 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
     def _build_net(self, generator):
         super()._build_net(generator)
         if "config" in self._architecture and not next(self._body().parameters()).is_meta:
-            self._find_whether_packs(self._body())
+            self._find_how_tokens_see(self._body())
 
     def _adapted_module(self, module, generator):
         found = super()._adapted_module(module, generator)
         if "config" in self._architecture and "packs" not in self._architecture:
-            self._find_whether_packs(found.body)
+            self._find_how_tokens_see(found.body)
         return found
 
-    def _find_whether_packs(self, body):
-        """Try whether several texts may share a row of a pre-trained model."""
-        from sklearn_ext._torch.pretrained import keeps_apart
+    def _find_how_tokens_see(self, body):
+        """Try whether a pre-trained model looks back only, and several texts may share a row."""
+        from sklearn_ext._torch.pretrained import is_causal, keeps_apart
 
+        if not is_causal(body):
+            raise ValueError(
+                f"model={str(self.model)!r} is no causal language model: what it gives for a token "
+                "depends on later ones, so it has no likelihood of texts. Use a decoder, such as "
+                "GPT-2 or Llama; an encoder is for TransformerClassifier."
+            )
         body.packs = keeps_apart(body)
         self._architecture = {**self._architecture, "packs": body.packs}
+
+    _body_name = "body"
 
     def _body(self):
         return self.net_.module_.body

@@ -44,11 +44,11 @@ class LoRAAdapter(
     Parameters
     ----------
     estimator : estimator, default=None
-        What is adapted: `FFNNRegressor`, `FFNNClassifier`, `RNNRegressor`, `RNNClassifier` or any
-        :class:`skorch.NeuralNet`. A fitted one inside :class:`~sklearn.frozen.FrozenEstimator` is
-        adapted as it is; it is never changed, and clones of the adapter share it. Any other is
-        cloned and fitted to the data first. None is an `FFNNRegressor` with the `random_state` of
-        the adapter.
+        What is adapted: `FFNNRegressor`, `FFNNClassifier`, `RNNRegressor`, `RNNClassifier`,
+        `TransformerClassifier`, `CausalLanguageModel` or any :class:`skorch.NeuralNet`. A fitted
+        one inside :class:`~sklearn.frozen.FrozenEstimator` is adapted as it is; it is never
+        changed, and clones of the adapter share it. Any other is cloned and fitted to the data
+        first. None is an `FFNNRegressor` with the `random_state` of the adapter.
     r : int, default=8
         Rank of the changes, >= 1.
     lora_alpha : float, default=16
@@ -344,9 +344,12 @@ class LoRAAdapter(
 
         Notes
         -----
-        PEFT can load an adapter of linear layers, embeddings and convolutions on the same torch
-        module, ``merge().net_.module_`` or, of a skorch net, ``module_``; the layers of
-        `FFNNRegressor` and recurrent ones are read by `load_adapter` only.
+        PEFT can load an adapter of linear layers, embeddings and convolutions without groups on the
+        same torch module: of a skorch net ``module_``, of a pre-trained `CausalLanguageModel` or
+        `TransformerClassifier` the model of transformers; a head is left out then. All else has a
+        ``peft_type`` that PEFT refuses, and is read by `load_adapter` only: layers of
+        `FFNNRegressor`, recurrent ones, attention of torch, tied weights, DoRA of embeddings, and
+        ``init_lora_weights="loftq"``.
         """
         save_adapter(self, path)
 
@@ -361,7 +364,8 @@ class LoRAAdapter(
         base : estimator
             Fitted; it is frozen.
         **params : dict
-            Parameters of the training. Those of the adaptation are in the files.
+            Parameters of the training, and `quantization`. The others of the adaptation are in the
+            files.
 
         Returns
         -------
@@ -372,9 +376,11 @@ class LoRAAdapter(
         ------
         ValueError
             If the files are those of another base: by the fingerprint of its weights, which PEFT
-            does not write, or by names and shapes.
+            does not write, or by names and shapes. If PEFT computes something else with them, as
+            with DoRA of tables, or if its `init_lora_weights` has changed the base, "pissa"
+            excepted. If `params` holds what the files tell.
         """
-        return load_adapter(cls.from_fitted(base, **params), path)
+        return load_adapter(cls.from_fitted(base, **params), path, params)
 
     def attach_base(self, base):
         """Give the base back to an adapter that was stored without it.

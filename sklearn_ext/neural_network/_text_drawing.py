@@ -133,7 +133,8 @@ class TextDrawing:
             for rows in _equally_long(tokens):
                 first = torch.from_numpy(np.stack([tokens[row] for row in rows])).to(device)
                 new = module.continued(first, Decoding(*decoding), **rules)
-                texts[rows] = [ending.text(drawn) for drawn in new]
+                pairs = zip(rows, new, strict=True)
+                texts[rows] = [ending.text(drawn, tokens[row][1:]) for row, drawn in pairs]
         return texts
 
 

@@ -1,5 +1,6 @@
 """Texts in every form they come in, tables included, as one array of strings."""
 
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from numbers import Number
 
@@ -9,7 +10,7 @@ from sklearn.utils import check_array
 from sklearn_ext._dask import is_dask
 from sklearn_ext._validation import validate_data
 
-__all__ = ["Texts", "number_text", "read_target_texts", "read_texts", "table_texts"]
+__all__ = ["Texts", "is_missing", "number_text", "read_target_texts", "read_texts", "table_texts"]
 
 FLOATS = (np.float64, np.float32)
 
@@ -59,12 +60,13 @@ def read_texts(estimator, X, *, reset):
     ValueError
         For a bare string, missing values, no samples; for a table after a fit on texts.
     TypeError
-        For bytes and other things among texts; for a dask collection.
+        For bytes and other things among texts; for a dict, set, generator or dask collection.
     """
     if isinstance(X, str):
         raise ValueError("Iterable over raw text documents expected, string object received.")
     if X is None:
         raise ValueError("X=None: give a sequence of strings, or a table.")
+    _check_ordered(X, "X")
     if len(getattr(X, "shape", (0,))) == 1 and hasattr(X, "__len__") and len(X) == 0:
         raise ValueError(
             "Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is needed."
@@ -111,11 +113,27 @@ def read_target_texts(estimator, y):
     """
     if isinstance(y, str):
         raise ValueError("Iterable over raw text documents expected, string object received.")
+    _check_ordered(y, "y")
     items = _items(y)
     if items is not None:
         return _checked(items, "y")
     table = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=estimator)
     return table_texts(table.reshape(len(table), -1))
+
+
+def _check_ordered(X, name):
+    """Refuse what has no order of rows, and what can be gone through only once."""
+    if isinstance(X, Mapping | Set | Iterator):
+        raise TypeError(
+            f"{name} must be a sequence of strings, or a table, got a {type(X).__name__}. Make it "
+            "a list."
+        )
+
+
+def is_missing(item):
+    """Tell missing values, that of pandas too, which is not imported for it."""
+    is_nan = isinstance(item, Number) and item != item
+    return item is None or is_nan or type(item).__name__ == "NAType"
 
 
 def _items(X):
@@ -133,7 +151,7 @@ def _items(X):
 def _checked(items, name):
     """Check that all of a list are strings."""
     for number, item in enumerate(items):
-        if item is None or (isinstance(item, Number) and item != item):
+        if is_missing(item):
             raise ValueError(
                 f"Input {name} contains NaN: text {number} is missing. Use '' or drop it."
             )

@@ -51,7 +51,7 @@ class BaseText(BaseNet):
     - ``_learn_texts(texts)`` to call, before it cuts texts into tokens for a new net;
     - ``_frames_texts``, whether the tokenizer of a pre-trained model puts its special tokens around
       texts;
-    - ``_body()``, the part of the net that a pre-trained model is.
+    - ``_body()``, the part of the net that a pre-trained model is, and ``_body_name``.
     """
 
     _most_rows_seen_to_the_end = 2000
@@ -88,6 +88,11 @@ class BaseText(BaseNet):
     def _is_pretrained(self):
         """Whether `fit` starts from the weights of a pre-trained model."""
         return self.model is not None
+
+    @property
+    def _peft_root(self):
+        """The model of transformers, which is what PEFT is given."""
+        return f"{self._body_name}.model" if self._is_pretrained else ""
 
     def _read_rows(self, X, *, reset):
         """Give texts as they are; tokens are made of them once the tokenizer is known."""

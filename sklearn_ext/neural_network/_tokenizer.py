@@ -12,6 +12,8 @@ from sklearn_ext._optional import import_optional
 
 __all__ = ["ByteTokenizer", "Ending", "StoredTokenizer", "trained_tokenizer"]
 
+CONTEXT = 4  # tokens of a prompt that are looked at for the text of what follows
+
 
 @dataclass(frozen=True)
 class ByteTokenizer:
@@ -135,6 +137,16 @@ def trained_tokenizer(texts, vocab_size):
     return StoredTokenizer(model.to_str(), end + 1, end, end)
 
 
+def continuation(tokenizer, prompt, tokens):
+    """Make a text of tokens that follow those of a prompt.
+
+    Many tokenizers leave out the space in front of a first token, which one behind others keeps.
+    """
+    before = [int(token) for token in prompt[-CONTEXT:]]
+    front, whole = tokenizer.decode(before), tokenizer.decode([*before, *tokens])
+    return whole[len(front) :] if whole.startswith(front) else tokenizer.decode(tokens)
+
+
 @dataclass(frozen=True)
 class Ending:
     """Where a text that is drawn token by token ends.
@@ -172,8 +184,8 @@ class Ending:
         end = self.tokenizer.decode(tokens[-longest - 4 :])
         return any(string in end for string in self.stop)
 
-    def text(self, tokens):
-        """Make the text of all its tokens."""
-        text = self.tokenizer.decode(tokens)
+    def text(self, tokens, prompt=()):
+        """Make the text of all its tokens, which follow those of a prompt."""
+        text = continuation(self.tokenizer, prompt, tokens)
         ends = [text.find(string) for string in self.stop if string in text]
         return text[: min(ends, default=len(text))]

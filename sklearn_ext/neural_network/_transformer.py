@@ -75,8 +75,9 @@ def told_by_length(lengths, labels):
     """\
     model : str, os.PathLike or None, default=None
         None builds a small encoder: pre-norm blocks with GELU. Otherwise the folder of a
-        pre-trained transformers encoder, or a name on the Hugging Face hub, which needs a network:
-        `fit` starts from its weights, and its tokenizer and sizes take the place of those below.
+        pre-trained transformers encoder (of T5 its encoder), or a name on the Hugging Face hub,
+        which needs a network: `fit` starts from its weights, and its tokenizer and sizes take the
+        place of those below.
     pooling : {"mean", "first"}, default="mean"
         What the states of all tokens become: their mean, or the state of the first token.
 """
@@ -276,8 +277,10 @@ class TransformerClassifier(ClassificationTargets, PooledStates, BaseText):
     def _tokens(self, texts):
         """Cut texts into tokens."""
         sequences = self.tokenizer_.encode(texts.strings)
-        if not self.tokenizer_.is_framed:
-            start = [self.tokenizer_.start]
+        start = np.array([self.tokenizer_.start])
+        if self.tokenizer_.is_framed:  # some tokenizers have no frame: nothing has no state
+            sequences = [tokens if len(tokens) else start for tokens in sequences]
+        else:
             sequences = [np.append(start, tokens[: self._longest - 1]) for tokens in sequences]
         return TokenRows.from_list(sequences, texts.dtype)
 
@@ -303,6 +306,8 @@ class TransformerClassifier(ClassificationTargets, PooledStates, BaseText):
         from sklearn_ext._torch.text_encoder import TextEncoder
 
         return TextEncoder(**self._architecture, generator=generator)
+
+    _body_name = "encoder"
 
     def _body(self):
         return self.net_.module_.encoder

@@ -9,6 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
+from safetensors.torch import load_file, save_file  # noqa: E402
+
 from sklearn_ext._torch.adapter_files import read_adapter, tensors_into, write_adapter  # noqa: E402
 from sklearn_ext._torch.lora import LoRAModule  # noqa: E402
 from sklearn_ext._torch.low_rank import LoRASettings  # noqa: E402
@@ -89,6 +91,14 @@ CASES = {
     "dora": (bert, {"target_modules": ["query", "dense"], "use_dora": True}),
     "scaled": (bert, {"target_modules": ["query"], "use_rslora": True}),
     "biases": (bert, {"target_modules": ["query"], "bias": "lora_only"}),
+    "biases and a head": (
+        bert,
+        {"target_modules": ["query"], "bias": "lora_only", "modules_to_save": ["classifier"]},
+    ),
+    "all biases and a head": (
+        bert,
+        {"target_modules": ["query"], "bias": "all", "modules_to_save": ["classifier"]},
+    ),
     "pissa": (bert, {"target_modules": ["query"], "init_lora_weights": "pissa"}),
     "scaled pissa": (
         bert,
@@ -127,15 +137,14 @@ def test_peft_computes_the_same_with_what_is_written_here(case, tmp_path):
 @pytest.mark.filterwarnings("ignore")
 def test_what_peft_writes_is_read_here(case, tmp_path):
     peft = pytest.importorskip("peft")
-    if "pissa" in case:
-        case = "scaled"  # PEFT changes the base for it
     build, fields = CASES[case]
     base = build()
     config = peft.LoraConfig(r=2, lora_alpha=6, **fields)
     theirs = disturbed(peft.get_peft_model(copy.deepcopy(base), config).eval(), seed=3)
     theirs.save_pretrained(tmp_path)
     module = read(tmp_path, base)
-    torch.testing.assert_close(outputs(module), outputs(theirs), rtol=1e-5, atol=1e-6)
+    atol = 1e-5 if "pissa" in case else 1e-6  # both decompose the weights of the base
+    torch.testing.assert_close(outputs(module), outputs(theirs), rtol=1e-5, atol=atol)
 
 
 @every_case
@@ -145,6 +154,72 @@ def test_what_is_written_here_is_read_here(case, tmp_path):
     again = read(tmp_path / "new" / "one", base)
     torch.testing.assert_close(outputs(again), outputs(module), rtol=1e-5, atol=1e-6)
     assert read_adapter(tmp_path / "new" / "one", base).notes == {"first": 1}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_peft_adapts_no_other_layers_of_the_same_ending(tmp_path):
+    peft = pytest.importorskip("peft")
+    torch.manual_seed(0)
+    base = nn.Sequential(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)), nn.Linear(3, 3))
+    settings = LoRASettings(r=2, target_modules=r"1")
+    module = disturbed(LoRAModule(base, settings, make_generator(0)).eval())
+    write_adapter(module, settings, tmp_path, buffers={}, notes={})
+    loaded = peft.PeftModel.from_pretrained(copy.deepcopy(base), tmp_path).eval()
+    assert isinstance(loaded.base_model.model[0][1], nn.Linear)
+    inputs = torch.eye(3)
+    torch.testing.assert_close(loaded(inputs), module(inputs))
+
+
+class Unlike(nn.Module):
+    """Layers whose change is another one in PEFT."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(11, 6)
+        self.grouped = nn.Conv1d(6, 4, 3, groups=2)
+        self.tied = nn.Linear(6, 11, bias=False)
+        self.tied.weight = self.table.weight
+        self.attention = nn.MultiheadAttention(4, 1, batch_first=True)
+
+    def forward(self, tokens):
+        states = self.grouped(self.table(tokens).mT).mT
+        states = self.attention(states, states, states)[0]
+        return self.tied(torch.cat([states, states[..., :2]], -1)).mean(1)
+
+
+@pytest.mark.parametrize(
+    ("target", "of_peft"),
+    [("table", {}), ("grouped", {}), ("attention", None), ("single", {"use_dora": True})],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_what_would_be_another_change_is_refused_on_both_sides(target, of_peft, tmp_path):
+    peft = pytest.importorskip("peft")
+    torch.manual_seed(0)
+    base = nn.ModuleDict({"inner": Unlike(), "single": nn.Embedding(5, 4)}).eval()
+    base.forward = base["inner"].forward
+    fields = {"target_modules": [target], "r": 2, **(of_peft or {})}
+    settings = LoRASettings(**fields)
+    module = disturbed(LoRAModule(base, settings, make_generator(0)).eval())
+    write_adapter(module, settings, tmp_path / "ours", buffers={}, notes={})
+    torch.testing.assert_close(outputs(read(tmp_path / "ours", base)), outputs(module))
+    with pytest.raises(KeyError, match="LORA_OF_SKLEARN_EXT"):
+        peft.PeftModel.from_pretrained(copy.deepcopy(base), tmp_path / "ours")
+    if of_peft is not None:
+        theirs = peft.get_peft_model(copy.deepcopy(base), peft.LoraConfig(**fields))
+        theirs.save_pretrained(tmp_path / "theirs")
+        with pytest.raises(ValueError, match=r"PEFT's change of '.*' cannot be read: "):
+            read_adapter(tmp_path / "theirs", base)
+
+
+def test_a_failure_leaves_the_files_of_before(tmp_path):
+    _, settings, module = make("every layer")
+    write_adapter(module, settings, tmp_path, buffers={}, notes={})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(TypeError):
+        write_adapter(module, settings, tmp_path, buffers={}, notes={"none": object()})
+    with pytest.raises(AttributeError):
+        write_adapter(module, settings, tmp_path, buffers={"output.mean": 0}, notes={})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 class Cells(nn.Module):
@@ -195,8 +270,21 @@ def test_files_that_cannot_be_read_say_why(tmp_path):
     path.write_text(json.dumps({**config, "rank_pattern": {"output": 3}}))
     with pytest.raises(ValueError, match="rank_pattern="):
         read_adapter(tmp_path, base)
+    path.write_text(json.dumps({**config, "init_lora_weights": "olora"}))
+    with pytest.raises(ValueError, match=r"init_lora_weights='olora'.*has changed the weights"):
+        read_adapter(tmp_path, base)
     path.write_text(json.dumps({**config, "peft_type": "IA3"}))
     with pytest.raises(ValueError, match="peft_type must be 'LORA'"):
+        read_adapter(tmp_path, base)
+    path.write_text(json.dumps(config))
+    weights = tmp_path / "adapter_model.safetensors"
+    stored = load_file(weights)
+    del stored["base_model.model.output.lora_B.weight"]
+    save_file(stored, weights)
+    with pytest.raises(ValueError, match=r"has no 'output.lora_B.weight'"):
+        read(tmp_path, base)
+    weights.write_text("not at all")
+    with pytest.raises(ValueError, match=r"safetensors' cannot be read"):
         read_adapter(tmp_path, base)
 
 

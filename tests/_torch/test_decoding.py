@@ -96,6 +96,12 @@ def test_frequencies_are_the_probabilities():
     assert_allclose(found, expected, atol=4 * np.sqrt(expected.max() / 4000))
 
 
+def test_the_smallest_temperature_takes_the_most_probable():
+    logits = torch.tensor([[0.0, 2.0, 1.0, -1.0]], dtype=torch.float64)
+    shares = restricted(logits, Decoding(temperature=5e-324)).softmax(-1)
+    assert shares.tolist() == [[0.0, 1.0, 0.0, 0.0]]
+
+
 def test_temperature_zero_is_the_most_probable_and_rows_end_alone():
     gpt = make_gpt()
     first = torch.tensor([[1], [2]])

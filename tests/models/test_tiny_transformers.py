@@ -9,6 +9,7 @@ import tokenizers
 import torch
 import transformers
 from numpy.testing import assert_allclose, assert_array_equal
+from safetensors.torch import load_file, save_file
 from sklearn.base import clone
 from torch.multiprocessing.reductions import StorageWeakRef
 
@@ -33,6 +34,13 @@ CAUSAL = {
     "opt": {"word_embed_proj_dim": 8, "ffn_dim": 16},
 }
 ENCODERS = {"bert": {}, "distilbert": {"dim": 8, "hidden_dim": 16}, "roberta": {}}
+# Attention in plain steps; and of a pair of encoder and decoder the first.
+OTHER_ENCODERS = {
+    "mpnet": {"max_position_embeddings": 40},
+    "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]},
+    "longformer": {"attention_window": 4, "max_position_embeddings": 40},
+    "t5": {"d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 2, "num_heads": 2},
+}
 
 
 def word_tokenizer():
@@ -213,6 +221,39 @@ def test_greedy_text_is_that_of_generate(causal):
         assert text.split() == expected
 
 
+def test_what_follows_a_prompt_keeps_its_space(tmp_path):
+    folder, _ = saved(tmp_path, "llama", transformers.AutoModelForCausalLM, CAUSAL["llama"])
+    words = [*WORDS[:4], *(f"▁{word}" for word in WORDS[4:])]
+    model = tokenizers.models.WordLevel(dict(zip(words, range(8), strict=True)), "<unk>")
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    tokenizer.decoder = tokenizers.decoders.Metaspace()
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder)
+    settings = {"max_length": 16, "learning_rate_init": 0.05, "max_iter": 20, "random_state": 0}
+    fitted = CausalLanguageModel(folder, **settings).fit(["one two three four"] * 8)
+    found = fitted.generate(["one", "one two three", ""], temperature=0, stop=[" four"])
+    assert found.tolist() == [" two three", "", "one two three"]
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first"])
+def test_a_text_of_no_tokens_has_a_state(tmp_path, pooling):
+    folder, reference = saved(tmp_path, "gpt2", transformers.AutoModel, CAUSAL["gpt2"])
+    path = folder / "tokenizer.json"
+    definition = json.loads(path.read_text())
+    path.write_text(json.dumps({**definition, "post_processor": None}))  # no frame
+    model = TransformerClassifier(folder, pooling=pooling, max_length=16, max_iter=1)
+    assert np.isfinite(model.fit(TEXTS, LABELS).loss_)
+    for texts in ([""], [" ", "one two"]):
+        assert np.isfinite(model.predict_proba(texts)).all()
+    start = torch.tensor([[1]])
+    with torch.no_grad():
+        expected = reference(input_ids=start).last_hidden_state[0, 0]
+    state = model.set_params(max_iter=0).fit(TEXTS, LABELS).transform([""])[0]
+    assert_allclose(state, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_cached_steps_are_the_uncached(causal):
     body = untrained(causal[0]).net_.module_.body
     tokens = torch.tensor([[1, 4, 5, 6, 7, 4, 5]])
@@ -253,6 +294,23 @@ def test_encoder_is_trained_as_a_whole_and_repeats(encoder, capfd):
     assert_array_equal(returned.predict_proba(TEXTS), first.predict_proba(TEXTS))
     assert torch.equal(state, torch.get_rng_state())
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", OTHER_ENCODERS)
+def test_encoders_without_fused_attention(tmp_path, kind):
+    folder, whole = saved(tmp_path, kind, transformers.AutoModel, OTHER_ENCODERS[kind])
+    reference = whole.encoder if kind == "t5" else whole
+    settings = {"max_length": 16, "dropout": 0.2, "learning_rate_init": 0.005, "random_state": 0}
+    model = TransformerClassifier(folder, max_iter=0, **settings).fit(TEXTS, LABELS)
+    with torch.no_grad():
+        states = reference(input_ids=torch.tensor([[1, 4, 5, 2]])).last_hidden_state[0]
+    assert_allclose(model.transform(["one two"])[0], states.mean(0), rtol=1e-4, atol=1e-5)
+    state = torch.get_rng_state()
+    first, second = (model.set_params(max_iter=3).fit(TEXTS, LABELS).loss_curve_ for _ in "ab")
+    assert first == second
+    assert torch.equal(state, torch.get_rng_state())
+    model.set_params(dropout=0.0).fit(TEXTS, LABELS)
+    assert model.loss_curve_ != first
 
 
 def upper_adapters(base, **params):
@@ -303,6 +361,73 @@ def test_a_new_head_is_trained_whole_unless_it_is_named(tmp_path, targets, train
     adapter.save_adapter(tmp_path / "adapter")
     found = LoRAAdapter.load_adapter(tmp_path / "adapter", base.fit(TEXTS, LABELS))
     assert_allclose(found.predict_proba(TEXTS), adapter.predict_proba(TEXTS), rtol=1e-5)
+
+
+@torch.no_grad()
+def disturbed(adapted):
+    """Give what an adapter of PEFT trains other values."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:
+            parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
+    return adapted.eval()
+
+
+@torch.no_grad()
+def logits_of(model):
+    return model(input_ids=torch.tensor([[1, 4, 5, 6]])).logits
+
+
+@pytest.mark.filterwarnings("ignore")  # PEFT's own
+def test_peft_and_a_language_model(causal, tmp_path):
+    peft = pytest.importorskip("peft")
+    folder, reference = causal
+    base = CausalLanguageModel(folder, max_length=16, max_iter=0).fit(TEXTS)
+    settings = {"r": 2, "max_iter": 2, "learning_rate_init": 0.05, "random_state": 0}
+    adapter = LoRAAdapter.from_fitted(base, **settings).fit(TEXTS)
+    adapter.save_adapter(tmp_path / "ours")
+    auto = transformers.AutoModelForCausalLM
+    theirs = peft.PeftModel.from_pretrained(auto.from_pretrained(folder), tmp_path / "ours").eval()
+    ours = adapter.merge().net_.module_.body.model
+    torch.testing.assert_close(logits_of(theirs), logits_of(ours), rtol=1e-4, atol=1e-5)
+    assert (logits_of(theirs) - logits_of(reference)).abs().max() > 1e-2
+    config = peft.LoraConfig(r=2, target_modules="all-linear")
+    theirs = disturbed(peft.get_peft_model(auto.from_pretrained(folder), config))
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours = LoRAAdapter.load_adapter(tmp_path / "theirs", base).merge().net_.module_.body.model
+    torch.testing.assert_close(logits_of(theirs), logits_of(ours), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")  # PEFT's own
+def test_peft_and_an_encoder(tmp_path):
+    peft = pytest.importorskip("peft")
+    folder, _ = saved(tmp_path / "bert", "bert", transformers.AutoModel, {})
+    base = TransformerClassifier(folder, max_length=16, max_iter=0, random_state=0)
+    base.fit(TEXTS, LABELS)
+    adapter = LoRAAdapter.from_fitted(base, r=2, max_iter=2, random_state=0).fit(TEXTS, LABELS)
+    adapter.save_adapter(tmp_path / "ours")
+    found = LoRAAdapter.load_adapter(tmp_path / "ours", base)  # with the head
+    assert_array_equal(found.predict_proba(TEXTS), adapter.predict_proba(TEXTS))
+    encoder = transformers.AutoModel.from_pretrained(folder)
+    theirs = peft.PeftModel.from_pretrained(encoder, tmp_path / "ours")
+    tokens = torch.tensor([[1, 4, 5, 2]])
+    with torch.no_grad():
+        states = theirs.eval()(input_ids=tokens).last_hidden_state[0]
+    assert_allclose(adapter.transform(["one two"])[0], states.mean(0), rtol=1e-4, atol=1e-5)
+    # Inside of another model, whose names begin with that of the encoder.
+    auto = transformers.AutoModelForSequenceClassification
+    inside = peft.LoraConfig(r=2, target_modules=["query"])
+    theirs = disturbed(peft.get_peft_model(auto.from_pretrained(folder), inside))
+    theirs.save_pretrained(tmp_path / "theirs")
+    found = LoRAAdapter.load_adapter(tmp_path / "theirs", base)
+    with torch.no_grad():
+        states = theirs.base_model.model.bert(input_ids=tokens).last_hidden_state[0]
+    assert_allclose(found.transform(["one two"])[0], states.mean(0), rtol=1e-4, atol=1e-5)
+    headed = peft.LoraConfig(r=2, target_modules=["query"], task_type="SEQ_CLS")
+    theirs = peft.get_peft_model(auto.from_pretrained(folder), headed)
+    theirs.save_pretrained(tmp_path / "headed")
+    with pytest.raises(ValueError, match=r"change of 'classifier\."):
+        LoRAAdapter.load_adapter(tmp_path / "headed", base)
 
 
 def test_a_new_head_learns_faster_than_what_is_trained_already(tmp_path):
@@ -379,6 +504,49 @@ def test_models_that_cannot_be_read_are_named(tmp_path, kind, name):
     ) as e:
         kind(model, max_length=16).fit(TEXTS, LABELS if kind is TransformerClassifier else None)
     assert str(e.value).startswith(f"model={model!r} cannot be read: ")
+
+
+def test_an_encoder_is_no_language_model(tmp_path):
+    auto = transformers.AutoModelForMaskedLM
+    folder, _ = saved(tmp_path, "bert", auto, {})
+    with pytest.raises(ValueError, match=r"is no causal language model.*TransformerClassifier"):
+        CausalLanguageModel(folder, max_length=16, max_iter=0).fit(TEXTS)
+    base = CausalLanguageModel(folder, max_length=16, random_state=0)
+    with pytest.raises(ValueError, match="is no causal language model"):
+        LoRAAdapter(base, quantization="int8").fit(TEXTS)
+
+
+@pytest.mark.parametrize("what", ["a weight", "the head", "the end of a file"])
+def test_what_is_missing_in_a_folder_is_told(tmp_path, what):
+    auto = transformers.AutoModel if what == "the head" else transformers.AutoModelForCausalLM
+    folder, _ = saved(tmp_path, "llama", auto, {})
+    weights, name = folder / "model.safetensors", "model.layers.1.mlp.up_proj.weight"
+    if what == "a weight":
+        stored = load_file(weights)
+        del stored[name]
+        save_file(stored, weights, {"format": "pt"})
+    elif what == "the end of a file":
+        weights.write_bytes(weights.read_bytes()[:-9])
+    told = {
+        "a weight": f"its weights {name} are not in the files",
+        "the head": "its weights lm_head.weight are not in the files",
+        "the end of a file": "its weights are torn",
+    }
+    state = torch.get_rng_state()
+    for adapts in (False, True):
+        model = CausalLanguageModel(folder, max_length=16, random_state=0)
+        with pytest.raises(ValueError, match=told[what]):
+            (LoRAAdapter(model, quantization="int8") if adapts else model).fit(TEXTS)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2"])
+def test_a_folder_without_a_tokenizer_is_told(tmp_path, kind):
+    folder, _ = saved(tmp_path, kind, transformers.AutoModel, {})
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+    with pytest.raises(ValueError, match="cannot be read: it has no vocabulary"):
+        TransformerClassifier(folder, max_length=16).fit(TEXTS, LABELS)
 
 
 def test_more_tokens_than_a_model_sees_are_refused(encoder):

@@ -51,7 +51,9 @@ def test_probabilities_and_frames():
     base = FFNNClassifier(**SMALL).fit(frame, y > 0)
     adapter = LoRAAdapter.from_fitted(base, **SHORT).fit(frame, y > 1)
     bank = AdapterBank({"strict": adapter})
-    found = bank.predict_proba(frame, ["strict", None] * 30)
+    names = pandas.Series(["strict", None] * 30)  # has NaN for None
+    found = bank.predict_proba(frame, names)
+    assert_array_equal(bank.predict_proba(frame, names.astype("string")), found)
     assert_allclose(found[::2], adapter.predict_proba(frame)[::2])
     assert_allclose(found[1::2], base.predict_proba(frame)[1::2])
 
@@ -89,8 +91,12 @@ def test_errors():
         bank.predict(X, "fourth")
     with pytest.raises(ValueError, match="one name a sample, 60, got 2"):
         bank.predict(X, ["first", "second"])
-    with pytest.raises(ValueError, match="weights must name adapters"):
-        bank.merge({})
+    for weights in ({}, ["first"], {None: 1.0}):
+        with pytest.raises(ValueError, match="weights must be a dict of names of adapters"):
+            bank.merge(weights)
+    for weight in ("x", np.nan):
+        with pytest.raises(ValueError, match="weight of 'first' must be a finite number"):
+            bank.merge({"first": weight})
     with pytest.raises(ValueError, match="not empty"):
         AdapterBank({}).predict(X, "first")
     with pytest.raises(TypeError, match="'plain' is no LoRAAdapter but a FFNNRegressor"):

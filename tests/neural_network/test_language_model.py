@@ -312,6 +312,9 @@ def test_mixed_frames_are_tables():
         (["a", None], ValueError, "contains NaN: text 1 is missing"),
         (["a", float("nan")], ValueError, "contains NaN: text 1 is missing"),
         (["a", b"b"], TypeError, "must hold strings, got bytes"),
+        ({"a": 1}, TypeError, "got a dict. Make it a list"),
+        ({"a"}, TypeError, "got a set. Make it a list"),
+        (iter(["a"]), TypeError, "got a list_iterator. Make it a list"),
         (["a", 3], TypeError, "must hold strings, got int"),
         ([], ValueError, "0 sample"),
         (np.array(["a"])[:0], ValueError, "0 sample"),
@@ -322,6 +325,13 @@ def test_mixed_frames_are_tables():
 def test_bad_input_is_refused(X, error, message):
     with pytest.raises(error, match=message):
         CausalLanguageModel(**SMALL).fit(X)
+
+
+def test_missing_strings_of_pandas_are_told():
+    pandas = pytest.importorskip("pandas")
+    series = pandas.Series(["a", pandas.NA], dtype="string")
+    with pytest.raises(ValueError, match="contains NaN: text 1 is missing"):
+        CausalLanguageModel(**SMALL).fit(series)
 
 
 def test_numbers_in_one_dimension_are_no_texts():

@@ -58,6 +58,30 @@ def test_another_base_is_refused(tmp_path):
     ]
 
 
+def test_numbers_of_numpy_are_written_as_plain_ones(tmp_path):
+    base, X, y = make_case("numbers")
+    fields = {"r": np.int64(2), "lora_alpha": np.float32(4), "use_rslora": np.bool_(True)}
+    adapter = LoRAAdapter.from_fitted(base.fit(X, y), **fields, **SHORT).fit(X, y)
+    adapter.save_adapter(tmp_path)
+    found = LoRAAdapter.load_adapter(tmp_path, base)
+    assert_allclose(found.predict(X), adapter.predict(X), rtol=1e-5)
+    assert (type(found.r), type(found.use_rslora)) == (int, bool)
+
+
+def test_what_the_files_tell_cannot_be_chosen(tmp_path):
+    base, X, y = make_case("numbers")
+    fields = {"quantization": "nf4", "init_lora_weights": "loftq", "target_modules": ["hidden.0"]}
+    adapter = LoRAAdapter.from_fitted(base.fit(X, y), r=2, **fields, **SHORT).fit(X, y)
+    adapter.save_adapter(tmp_path)
+    with pytest.raises(ValueError, match=r"r=4, use_dora=True cannot be chosen here"):
+        LoRAAdapter.load_adapter(tmp_path, base, r=4, use_dora=True)
+    with pytest.raises(ValueError, match="belongs to a base of quantization='nf4', got None"):
+        LoRAAdapter.load_adapter(tmp_path, base)
+    found = LoRAAdapter.load_adapter(tmp_path, base, quantization="nf4")
+    assert found.init_lora_weights == "loftq"
+    assert_array_equal(found.predict(X), adapter.predict(X))
+
+
 @pytest.mark.filterwarnings("ignore")  # PEFT's own
 def test_peft_and_a_skorch_net(tmp_path):
     peft = pytest.importorskip("peft")
