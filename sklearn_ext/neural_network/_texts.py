@@ -123,7 +123,8 @@ def read_target_texts(estimator, y):
 
 def _check_ordered(X, name):
     """Refuse what has no order of rows, and what can be gone through only once."""
-    if isinstance(X, Mapping | Set | Iterator):
+    # A sparse matrix, which is no text either, may be a dict of its entries.
+    if isinstance(X, Mapping | Set | Iterator) and not hasattr(X, "shape"):
         raise TypeError(
             f"{name} must be a sequence of strings, or a table, got a {type(X).__name__}. Make it "
             "a list."
