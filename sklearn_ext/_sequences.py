@@ -190,7 +190,7 @@ def _first_cell(column):
 
 
 def _is_nan(cell):
-    return isinstance(cell, float) and cell != cell
+    return type(cell).__name__ == "NAType" or (isinstance(cell, float) and cell != cell)
 
 
 def _rows_of_cells(columns, axis_order):

@@ -77,6 +77,12 @@ class FrozenWeights(dict[str, nn.Parameter]):
     def replaced(self, weights: Mapping[str, Tensor]) -> "FrozenWeights":
         """Give the same with other values for some, in memory of their own."""
         self.check()
+        for name, weight in weights.items():
+            if weight.shape != self[name].shape:
+                raise RuntimeError(
+                    f"size mismatch for {name}: {tuple(weight.shape)} instead of "
+                    f"{tuple(self[name].shape)}."
+                )
         others = {
             name: nn.Parameter(weight.detach().to(self[name], copy=True), False)
             for name, weight in weights.items()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from copy import deepcopy
 from functools import cached_property
 from inspect import ismethod
 from typing import Any, cast
@@ -201,7 +202,15 @@ class LoRAModule(nn.Module):
             raise RuntimeError(f"Missing: {missing}; unexpected: {found.unexpected_keys}.")
         self._frozen = self._frozen.replaced(of_base)
         self._put(self._frozen)
-        return found
+        return type(found)(missing, found.unexpected_keys)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "LoRAModule":
+        """Copy the layers as they are when no thread predicts."""
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        with self._change.made(ExitStack):
+            vars(copied).update(deepcopy(vars(self), memo))
+        return copied
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -345,7 +354,8 @@ class LoRAModule(nn.Module):
         """What changed weights without gradients depend on."""
         kind = next(self.parameters()).device.type
         autocast = torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind)
-        return self.dtype, autocast, *(parameter._version for parameter in self.parameters())
+        trained = [p for p in self.parameters() if not p.is_inference()]  # those have no counter
+        return self.dtype, autocast, *(parameter._version for parameter in trained)
 
     def _place(self, weights: dict[str, Tensor]) -> ExitStack:
         """Let the base have these weights, and layers that add changes, until it is closed."""

@@ -96,10 +96,17 @@ class Optimizer(torch.optim.Optimizer):
                 torch._foreach_mul_(decaying, 1.0 - group["lr"] * group["weight_decay"])
         self.state = self.state or [self._zeros()]
         for places, lr in self._places():
-            state = {slot: kept[places] for slot, kept in self.state[0].items()}
-            self._move(self.parameters[places], state, list(gradients[places]), lr)
+            moving = self._moving(places, self.parameters)
+            state = {slot: self._moving(places, kept) for slot, kept in self.state[0].items()}
+            if moving:
+                self._move(moving, state, self._moving(places, gradients), lr)
         increment_version(self.parameters)  # which the fused forms leave out
         return loss
+
+    def _moving(self, places: slice, values: Sequence[Tensor]) -> list[Tensor]:
+        """Values of parameters that are not frozen: moments would move these too."""
+        pairs = zip(self.parameters[places], values[places], strict=True)
+        return [value for parameter, value in pairs if parameter.requires_grad]
 
     def _places(self) -> list[tuple[slice, float]]:
         """Parameters that move by one rate: all of them, as a rule, which saves calls."""
@@ -117,12 +124,13 @@ class Optimizer(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """Collect the running tensors and the settings of the groups."""
         settings = [{k: v for k, v in g.items() if k != "params"} for g in self.param_groups]
-        return {"state": self.state, "param_groups": settings}
+        return {"state": self.state, "param_groups": settings, "defaults": dict(self.defaults)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
         for group, settings in zip(self.param_groups, state_dict["param_groups"], strict=True):
             group.update(settings)
+        self.defaults = dict(state_dict.get("defaults", self.defaults))
         self.state = [self._zeros() for _ in state_dict["state"]]
         for own_state, state in zip(self.state, state_dict["state"], strict=True):
             for slot, tensors in state.items():

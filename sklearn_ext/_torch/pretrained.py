@@ -100,7 +100,7 @@ class PretrainedEncoder(DividedModel):
     @torch.enable_grad()
     def _freeze_unused(self) -> None:
         """Freeze what the states do not depend on, such as weights of a second kind of tokens."""
-        tokens = torch.zeros(1, 4, dtype=torch.int64)
+        tokens = torch.zeros(1, 2, dtype=torch.int64)
         used = _leaves_of(self(tokens, self._some_further(tokens)))
         for parameter in self.parameters():
             parameter.requires_grad_(id(parameter) in used)

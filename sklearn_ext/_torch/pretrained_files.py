@@ -193,6 +193,8 @@ def _torn_files() -> Iterator[None]:
 
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise
     except (SafetensorError, RuntimeError, UnpicklingError) as error:
         raise ValueError(f"its weights are torn, or those of another model: {error}") from error
 

@@ -149,7 +149,9 @@ class NetAdaptation:
         return {
             name: value
             for name, value in own.items()
-            if name not in skipped and (name not in known or known[name] is not value)
+            if name not in skipped
+            # Equal numbers may be one object, but those of its own runs are not those of the base.
+            and (name == "t_" or name not in known or known[name] is not value)
         }
 
     @staticmethod

@@ -60,6 +60,13 @@ def _is_of_skorch(estimator):
     return skorch is not None and isinstance(estimator, skorch.NeuralNet)
 
 
+def _check_classes(classes, adapted):
+    """Raise an error for classes that the net does not have."""
+    known = getattr(adapted, "classes_", classes)
+    if classes is not None and not np.array_equal(np.unique(classes), known):
+        raise ValueError(f"classes={classes!r}, but the base knows {known!r}.")
+
+
 class AdapterFit:
     """Fitting, state and copies of an adapter.
 
@@ -157,6 +164,7 @@ class AdapterFit:
                 self._settings(),
                 self._generator(),
             )
+        _check_classes(classes, adapted)
         plan = {name: getattr(self, name) for name in (*TRAINING, "cache_frozen")}
         plan["learning_rate_init"] = self._rate(adapted)
         model, done = adaptation.ready(adapted, plan)

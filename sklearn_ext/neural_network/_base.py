@@ -168,7 +168,9 @@ class BaseNet(
             elif self.net_.callbacks is not self.callbacks:
                 self.net_.callbacks = self.callbacks
                 self.net_.initialize_callbacks()
-            with given_back_on_failure(self.net_) if going_on else nullcontext():
+            keeps = partial and getattr(self, "_goes_on", False)
+            given_back = given_back_on_failure(self.net_, with_moments=keeps)
+            with given_back if going_on else nullcontext():
                 run, n_before = self._run_to_the_end(context, X, data, valid, generator, partial)
             if not partial:  # the moments, twice the size of the weights, serve partial_fit only
                 self.net_.optimizer_.forget()

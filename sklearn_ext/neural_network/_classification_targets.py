@@ -212,7 +212,7 @@ class ClassificationTargets(ClassifierMixin):
         if self._kind != "multilabel" and len(np.unique(y)) < 2 and self._known_classes is None:
             raise ValueError(
                 "Classifier can't train when only one class is present after rows of zero "
-                "sample_weight were left out."
+                "sample_weight or class_weight were left out."
             )
 
     def _encode_target(self, y):

@@ -16,6 +16,7 @@ from sklearn_ext._torch.best_weights import BestWeights
 from sklearn_ext._torch.epoch_order import epoch_indices
 from sklearn_ext._torch.evaluation import evaluate
 from sklearn_ext._torch.optimizers import AdamW
+from sklearn_ext._torch.quantization import StoredWeight
 from sklearn_ext._torch.training import GradientSteps
 
 __all__ = [
@@ -290,28 +291,38 @@ def _divergence(loss, steps, epoch):
 
 
 @contextmanager
-def given_back_on_failure(net):
-    """Give a net its weights, moments and history back if training it further fails.
+def given_back_on_failure(net, *, with_moments):
+    """Give a net its weights, buffers and history back if training it further fails.
 
     Parameters
     ----------
     net : skorch.NeuralNet
-        Net. Buffers are not written by a training.
+        Net. Its tensors keep their memory, which others may share.
+    with_moments : bool
+        Whether the training goes on with the optimizer that is there, and so writes to it.
     """
     module, optimizer, history = net.module_, net.optimizer_, net.history_
     n_epochs = len(history)
-    weights = [parameter.detach().clone() for parameter in module.parameters()]
-    moments = deepcopy(optimizer.state_dict())
+    tensors = [*module.parameters(), *_small_buffers(module)]
+    before = [(tensor, tensor.data, tensor.detach().clone()) for tensor in tensors]
+    moments = deepcopy(optimizer.state_dict()) if with_moments else None
     try:
         yield
     except BaseException:
-        for parameter, kept in zip(module.parameters(), weights, strict=True):
-            parameter.data = kept
-        optimizer.load_state_dict(moments)
+        for tensor, memory, kept in before:
+            tensor.data = memory.copy_(kept)
+        if moments is not None:
+            optimizer.load_state_dict(moments)
         del history[n_epochs:]
         vars(net).update(optimizer_=optimizer, history_=history)
         module.train(False)
         raise
+
+
+def _small_buffers(module):
+    """Buffers that a training may write to, such as running means; quantised weights are none."""
+    parts = (part for part in module.modules() if not isinstance(part, StoredWeight))
+    return [buffer for part in parts for buffer in part.buffers(recurse=False)]
 
 
 def check_callbacks(callbacks):

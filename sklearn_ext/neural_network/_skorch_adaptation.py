@@ -87,8 +87,10 @@ class SkorchAdaptation:
             net.fit(X, y)
             return
         epochs = 1 if partial else net.max_epochs
-        with given_back_on_failure(net), _validated(net, validation_set), ExitStack() as stack:
-            if not partial or not net.history:
+        goes_on = partial and bool(net.history)
+        given_back = given_back_on_failure(net, with_moments=goes_on)
+        with given_back, _validated(net, validation_set), ExitStack() as stack:
+            if not goes_on:
                 _start(net)
             stack.enter_context(_reproducible(net))
             net.notify("on_train_begin", X=X, y=y)

@@ -245,7 +245,11 @@ def _widths(hidden_layer_sizes):
 
 def _float_type(X, numeric):
     """Single precision where all numbers come in it; codes fit into that too."""
-    kinds = [X.dtype] if hasattr(X, "dtype") else [list(X.dtypes)[j] for j in numeric]
+    if hasattr(X, "dtype"):
+        kinds = [X.dtype]
+    else:
+        of_columns = list(X.dtypes)
+        kinds = [of_columns[j] for j in numeric]
     return np.float32 if {str(kind).lower() for kind in kinds} == {"float32"} else np.float64
 
 

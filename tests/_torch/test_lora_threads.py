@@ -1,7 +1,9 @@
 """One adapted module that several threads use at the same time."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier, Event
+from contextlib import ExitStack
+from threading import Barrier, Event, Thread
 
 import pytest
 
@@ -17,6 +19,8 @@ from lora_bases import (  # noqa: E402
     shake,
 )
 from torch import nn  # noqa: E402
+
+from sklearn_ext._torch.shared_change import SharedChange  # noqa: E402
 
 TIMEOUT = 20
 
@@ -110,3 +114,39 @@ def test_a_thread_that_comes_later_sees_weights_that_moved_meanwhile():
         found = second.result(TIMEOUT)
     assert torch.equal(found, module(inputs))
     assert not torch.equal(found, base(inputs))
+
+
+def test_a_thread_that_waits_to_be_alone_gets_in_while_others_keep_coming():
+    shared, over = SharedChange(), Event()
+    begun = Barrier(4)
+
+    def keeps_coming():
+        begun.wait()
+        while not over.is_set():
+            with shared.made(ExitStack, "same"):
+                time.sleep(0.001)
+
+    threads = [Thread(target=keeps_coming) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    begun.wait()
+    for _ in range(20):
+        with shared.made(ExitStack):
+            pass
+    over.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_thread_does_not_wait_for_itself():
+    shared = SharedChange()
+    with shared.made(ExitStack, "same"):
+        with shared.made(ExitStack, "same"):
+            pass
+        with (
+            pytest.raises(RuntimeError, match="in the middle of a prediction"),
+            shared.made(ExitStack),
+        ):
+            pass
+    with shared.made(ExitStack), shared.made(ExitStack), shared.made(ExitStack, "other"):
+        pass

@@ -154,3 +154,26 @@ def test_batches_without_some_class_are_taken():
 def test_class_weights_that_are_none(weight):
     with pytest.raises(ValueError, match="class_weight must hold finite numbers >= 0"):
         FFNNClassifier(class_weight=weight, **SHORT).fit(X, TWO)
+
+
+def test_rate_after_a_failure_is_the_one_that_is_set():
+    model = FFNNRegressor(**SHORT, learning_rate_init=0.01).partial_fit(X, y)
+    twin = pickle.loads(pickle.dumps(FFNNRegressor(**SHORT, learning_rate_init=0.01)))
+    twin.partial_fit(X, y)
+    with pytest.raises(ValueError, match="became"):
+        model.set_params(learning_rate_init=1.0).partial_fit(X, np.full(100, 1e200))
+    model.set_params(learning_rate_init=0.01).partial_fit(X, y)
+    assert_array_equal(model.predict(X), twin.partial_fit(X, y).predict(X))
+
+
+def test_what_is_frozen_in_the_middle_of_a_run_stays():
+    values = []
+
+    class Freezes(skorch_callbacks.Callback):
+        def on_epoch_end(self, net, **kwargs):
+            parameter = list(net.module_.parameters())[-1]
+            parameter.requires_grad_(False)
+            values.append(parameter.detach().clone())
+
+    FFNNRegressor(max_iter=4, n_members=2, random_state=0, callbacks=[Freezes()]).fit(X, y)
+    assert all(torch.equal(value, values[0]) for value in values)

@@ -281,3 +281,22 @@ def test_a_run_that_fails_gives_the_changes_back():
     with pytest.raises(RuntimeError, match="stopped"):
         adapter.partial_fit(X, y)
     assert_array_equal(adapter.predict(X), before)
+
+
+def test_running_means_are_given_back_too():
+    class Stops(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            raise RuntimeError("stopped")
+
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 1)
+    )
+    X = np.random.default_rng(0).normal(size=(96, 4)).astype(np.float32)
+    base = skorch.NeuralNetRegressor(module, verbose=0, max_epochs=2).fit(X, X[:, :1])
+    adapter = LoRAAdapter.from_fitted(base, random_state=0).fit(X, X[:, :1])
+    before = adapter.predict(X)
+    adapter.estimator_.callbacks_.append(("stops", Stops()))
+    with pytest.raises(RuntimeError, match="stopped"):
+        adapter.partial_fit(50 * X + 3, X[:, :1])
+    assert_array_equal(adapter.predict(X), before)

@@ -393,3 +393,19 @@ def test_set_output_of_a_base_that_transforms(when):
     assert frame.columns.tolist() == adapter.get_feature_names_out().tolist()
     assert isinstance(base.transform(X), np.ndarray)
     assert not hasattr(LoRAAdapter(), "set_output")
+
+
+def test_rows_seen_survive_pickling():
+    base = FFNNRegressor(8, n_members=1, max_iter=3, random_state=0)
+    X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40.0)
+    base.fit(X, y)
+    adapter = LoRAAdapter.from_fitted(base, max_iter=3, random_state=0).fit(X, y)
+    copied = pickle.loads(pickle.dumps(adapter))
+    assert copied.estimator_.t_ == adapter.estimator_.t_ == base.t_
+
+
+def test_classes_that_the_base_does_not_know():
+    X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    base = FFNNClassifier(8, n_members=1, max_iter=2, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="the base knows"):
+        LoRAAdapter.from_fitted(base).partial_fit(X, y, classes=[0, 1, 2])
