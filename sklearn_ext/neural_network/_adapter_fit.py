@@ -137,7 +137,9 @@ class AdapterFit:
         X, y = data[:2]
         context = self._init_callback_context(max_subtasks=2)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        with all_or_nothing(self):
+        import torch
+
+        with all_or_nothing(self), torch.inference_mode(False):
             self._fit_checked(context, data, partial, classes)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
@@ -291,9 +293,12 @@ class AdapterFit:
 
     def _rebuild(self):
         """Make the adapted estimator of the base and the stored state."""
+        import torch
+
         state = vars(self).pop("_of_adapter")
         base, adaptation = self._frozen_base(), self._adaptation()
-        self.estimator_ = adapted_from(adaptation, base, state["settings"], state)
+        with torch.inference_mode(False):
+            self.estimator_ = adapted_from(adaptation, base, state["settings"], state)
 
     def _attach(self, base):
         """Put a base in the place of the one that was not stored."""

@@ -24,8 +24,9 @@ class NetState:
         from sklearn_ext.neural_network._net import wrapped_module
 
         device = resolve_device(self.device) if self.device == "auto" else torch.device("cpu")
-        module = self._adapted_module(self._build_module(make_generator(0)), make_generator(0))
-        load_arrays(module, arrays)
+        with torch.inference_mode(False):  # a net that is made inside can never be trained
+            module = self._adapted_module(self._build_module(make_generator(0)), make_generator(0))
+            load_arrays(module, arrays)
         return wrapped_module(module.train(False), self._build_loss(), device)
 
     def _adapted_module(self, module, generator):

@@ -11,12 +11,12 @@ from sklearn.callback import ScoringMonitor
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 
-from sklearn_ext import FFNNClassifier, FFNNRegressor, LoRAAdapter, RNNClassifier
-from sklearn_ext._torch.adapter_state import fingerprint
-from sklearn_ext.neural_network._adapter_fit import ADAPTATION
+from sklearn_ext import FFNNClassifier, FFNNRegressor, LoRAAdapter, RNNClassifier  # noqa: E402
+from sklearn_ext._torch.adapter_state import fingerprint  # noqa: E402
+from sklearn_ext.neural_network._adapter_fit import ADAPTATION  # noqa: E402
 
 SHORT = {"max_iter": 3, "random_state": 0}
 SMALL = {"hidden_layer_sizes": (32,), "n_members": 2, **SHORT}
@@ -409,3 +409,16 @@ def test_classes_that_the_base_does_not_know():
     base = FFNNClassifier(8, n_members=1, max_iter=2, random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="the base knows"):
         LoRAAdapter.from_fitted(base).partial_fit(X, y, classes=[0, 1, 2])
+
+
+def test_made_where_gradients_are_off():
+    X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40.0)
+    base = FFNNRegressor(8, n_members=1, max_iter=3, random_state=0).fit(X, y)
+    adapter = LoRAAdapter.from_fitted(base, max_iter=3, random_state=0).fit(X, y)
+    with torch.inference_mode():
+        inside = LoRAAdapter.from_fitted(base, max_iter=3, random_state=0).fit(X, y)
+        copied, net = pickle.loads(pickle.dumps((inside, base)))
+    for other in (inside, copied):
+        assert_array_equal(other.predict(X), adapter.predict(X))
+        other.partial_fit(X, y)
+    net.partial_fit(X, y)
