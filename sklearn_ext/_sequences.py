@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_array
 
 from sklearn_ext._sequence_values import AXIS_ORDERS, Sequences, check_finite, oriented
-from sklearn_ext._validation import validate_data
+from sklearn_ext._validation import _check_feature_names, validate_data
 
 __all__ = ["Sequences", "columns_of_arrays", "read_sequences", "validate_sequences"]
 
@@ -101,6 +101,7 @@ def validate_sequences(estimator, X, *, reset, axis_order="channels_last", min_t
     )
     sequences = _read(X, axis_order, "X", read_matrix)
     _check_shortest(sequences, min_timesteps)
+    names_channels = hasattr(X, "columns") and len(X.columns) == sequences.n_channels
     if reset:
         _keep_books(estimator, sequences)
     elif sequences.n_channels != estimator.n_channels_:
@@ -108,6 +109,9 @@ def validate_sequences(estimator, X, *, reset, axis_order="channels_last", min_t
             f"X has {sequences.n_channels} channels, but {type(estimator).__name__} is expecting "
             f"{estimator.n_channels_} channels as input."
         )
+    if names_channels and sequences.form == "ragged":
+        if reset or hasattr(estimator, "feature_names_in_"):
+            _check_feature_names(estimator, X, reset=reset)
     return sequences
 
 
@@ -169,8 +173,8 @@ def columns_of_arrays(X):
     Returns
     -------
     columns : dict of list, or None
-        Cells of each column, where the first cell of one that is not missing is an array or a
-        list; None for what is no such table.
+        Cells of each column, where the first cell of one that is not missing is an array, a list
+        or a tuple; None for what is no such table.
     """
     if hasattr(X, "columns"):
         columns = {name: X[name] for name in X.columns}
@@ -179,7 +183,7 @@ def columns_of_arrays(X):
     else:
         return None
     first = [_first_cell(column) for column in columns.values()]
-    if not any(_is_array(cell) or isinstance(cell, list) for cell in first):
+    if not any(_is_array(cell) or isinstance(cell, list | tuple) for cell in first):
         return None
     return {name: list(column) for name, column in columns.items()}
 
@@ -272,6 +276,7 @@ def _read_ragged(items, axis_order, input_name):
     steps = [a[:, None] if a.ndim == 1 else oriented(a, axis_order) for a in arrays]
     lengths = np.array([len(a) for a in steps], dtype=np.int64)
     _check_lengths(lengths, input_name, "it is empty")
+    _check_axes(arrays, input_name)
     _check_channels([a.shape[1] for a in steps], input_name)
     values = _as_float(np.concatenate(steps))
     flat = all(a.ndim == 1 for a in arrays)
@@ -325,6 +330,16 @@ def _check_lengths(lengths, input_name, why):
         raise ValueError(
             f"Found sequence with 0 step(s) ({input_name}, sample {empty[0]}: {why}) while a "
             "minimum of 1 is required. Remove it."
+        )
+
+
+def _check_axes(arrays, input_name):
+    other = next((i for i, a in enumerate(arrays) if a.ndim != arrays[0].ndim), None)
+    if other is not None and not all(a.ndim == 1 or 1 in a.shape for a in arrays):
+        raise ValueError(
+            f"All sequences of {input_name} must have the same axes: sample 0 has the shape "
+            f"{arrays[0].shape}, sample {other} {arrays[other].shape}. Give each as (n_timesteps, "
+            "n_channels)."
         )
 
 

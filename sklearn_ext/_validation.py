@@ -29,6 +29,7 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import (
     _check_categorical_features,
+    _check_feature_names,
     _check_feature_names_in,
     _check_sample_weight,
     _num_samples,
@@ -44,6 +45,7 @@ __all__ = [
     "RealNotInt",
     "StrOptions",
     "_check_categorical_features",
+    "_check_feature_names",
     "_check_feature_names_in",
     "_check_sample_weight",
     "_fit_context",

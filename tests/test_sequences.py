@@ -351,3 +351,16 @@ def test_new_values_in_the_old_form():
     found = read_sequences(nan_padded(RAGGED))
     doubled = replace(found, values=2 * found.values)
     assert_array_equal(doubled.restored(), 2 * nan_padded(RAGGED))
+
+
+def test_tuples_in_a_column_are_sequences():
+    pandas = pytest.importorskip("pandas")
+    column = pandas.Series([(1.0, 2.0, 3.0), (1.0, 2.0)])
+    found = read_sequences(pandas.DataFrame({"a": column}))
+    assert_array_equal(found.values, read_sequences(column).values)
+    assert_array_equal(found.lengths, [3, 2])
+
+
+def test_arrays_of_unequal_axes_are_told():
+    with pytest.raises(ValueError, match=r"must have the same axes: sample 0 has the shape \(5,\)"):
+        read_sequences([np.ones(5), np.ones((5, 2))])

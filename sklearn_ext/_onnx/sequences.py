@@ -4,6 +4,9 @@ import numpy as np
 
 __all__ = ["PaddedSteps", "add_changes", "add_pooling", "add_series_scaled", "add_steps"]
 
+# Where :mod:`sklearn_ext._torch.sequence_ensemble` ends scaled values.
+FARTHEST = 1e9
+
 
 class PaddedSteps:
     """Lengths of sequences and what follows from them.
@@ -66,6 +69,7 @@ def add_steps(graph, X, lengths, center, scale):
         Which of them exist.
     """
     scaled = graph.add("Mul", graph.add("Sub", X, center), scale)
+    scaled = graph.add("Clip", scaled, -FARTHEST, FARTHEST)
     values = graph.add("Transpose", scaled, perm=[1, 0, 2])
     steps = PaddedSteps(graph, values, lengths)
     return steps.inside(graph, values), steps

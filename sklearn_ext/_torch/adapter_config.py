@@ -10,7 +10,15 @@ from torch import nn
 from sklearn_ext._torch.adaptable import is_transposed_linear
 from sklearn_ext._torch.low_rank import LoRASettings
 
-__all__ = ["OF_PEFT", "config_of", "exact_targets", "full_names", "settings_in", "unlike_peft"]
+__all__ = [
+    "OF_PEFT",
+    "config_of",
+    "exact_targets",
+    "full_names",
+    "settings_in",
+    "tied_whole",
+    "unlike_peft",
+]
 
 # Types of a configuration: PEFT refuses the second, as it would compute something else.
 OF_PEFT, OF_OURS = "LORA", "LORA_OF_SKLEARN_EXT"
@@ -105,6 +113,16 @@ def unlike_peft(base: nn.Module, name: str, *, use_dora: bool) -> str | None:
     return None
 
 
+def tied_whole(base: nn.Module, name: str) -> str | None:
+    """Tell why PEFT computes something else with a parameter that is trained whole."""
+    path, _, local = name.rpartition(".")
+    parameter = base.get_submodule(path)._parameters.get(local)
+    owners = (p for module in base.modules() for p in module._parameters.values())
+    if parameter is not None and sum(other is parameter for other in owners) > 1:
+        return "the weight is tied, and is trained in one of its places there, in all here"
+    return None
+
+
 def _weight(owner: nn.Module) -> Any:
     """The weight of a layer, in its quantised form where it has one."""
     return getattr(owner, "stored", owner._parameters.get("weight"))
@@ -126,6 +144,10 @@ def settings_in(config: dict[str, Any]) -> dict[str, Any]:
                 f"{name}={config[name]!r} of adapter_config.json is not known here: all layers "
                 "have one r, one lora_alpha and no bias of their own."
             )
+    for name in ("r", "lora_alpha"):
+        value = config.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise ValueError(f"{name} of adapter_config.json must be a number > 0, got {value!r}.")
     fields = ("r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora", "bias")
     settings = {name: config[name] for name in fields if name in config}
     start = config.get("init_lora_weights", True)

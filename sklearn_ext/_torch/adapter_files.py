@@ -19,6 +19,7 @@ from sklearn_ext._torch.adapter_config import (
     exact_targets,
     full_names,
     settings_in,
+    tied_whole,
     unlike_peft,
 )
 from sklearn_ext._torch.lora import LoRAModule
@@ -37,7 +38,8 @@ OWN = "sklearn_ext"  # key of what PEFT has no place for, in the metadata of the
 # A (r, n_in), B (n_out, r) and the shape of the weight.
 _LINEAR = ".lora_A.weight", ".lora_B.weight"
 _EMBEDDING = ".lora_embedding_A", ".lora_embedding_B"
-WRAPPED = ".base_layer."  # what PEFT puts between an adapted layer and its bias
+WRAPPED = ".base_layer."  # what PEFT puts between an adapted layer and what it has of its own
+COPIED = f"{WRAPPED}weight"  # its weight, where PEFT takes it for a changed one
 MAGNITUDE = ".lora_magnitude_vector"
 # Between the name of a layer that PEFT trains whole and what is in it: the trained and the old one.
 SAVED, REPLACED = ".modules_to_save.", ".original_module."
@@ -107,6 +109,7 @@ def write_adapter(
         for end, tensor in _stored(change, owner).items():
             tensors[targets[-1] + end] = tensor
     for key, parameter in module.whole.items():
+        reasons.add(tied_whole(module.base, name_of(key)))
         path, _, local = _outside(name_of(key), root).rpartition(".")
         tensors[f"{path}{WRAPPED if path in targets else '.'}{local}".lstrip(".")] = parameter
     tensors |= {_outside(name, root): tensor for name, tensor in buffers.items()}
@@ -202,19 +205,67 @@ def read_adapter(directory: Path, base: nn.Module, *, root: str = "") -> StoredA
         If the configuration asks for what is not known here, or a name is not one of the base.
     """
     _check_files(directory)
-    config = json.loads((directory / CONFIG).read_text("utf-8"))
+    config = _read_config(directory / CONFIG)
     settings = settings_in(config)
     tensors, notes = _stored_tensors(directory, root, _prefix(base, root))
     names = dict(base.named_parameters(remove_duplicate=False)) | dict(base.named_buffers())
+    tensors = _without_copies(tensors, names, root)
+    left_out = [name for name in tensors if _is_left_out(base.get_submodule(root), name)]
+    tensors = {name: tensor for name, tensor in tensors.items() if name not in left_out}
     targets, whole = _what_is_changed(tensors, names, root)
     if config["peft_type"] == OF_PEFT and not notes:
-        _check_alike(base, targets, settings)
+        _check_alike(base, targets, whole, settings)
     buffers = dict(base.named_buffers())
     owners = {name.rpartition(".")[0] for name in targets}
     bias = settings.get("bias", "none")
+    if bias == "all" and not set(_biases(base)) <= set(whole):  # PEFT saw a part of the base only
+        bias = settings["bias"] = "none"
     whole = [n for n in whole if n not in buffers and not _is_bias_of(n, bias, owners)]
     settings |= {"target_modules": targets, "modules_to_save": whole or None}
     return StoredAdapter(settings, tensors, notes)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except ValueError as error:  # of JSON, or of UTF-8
+        raise ValueError(f"{str(path)!r} cannot be read: {error}. Write it again.") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{str(path)!r} must hold the fields of a LoraConfig, got {config!r}.")
+    return config
+
+
+def _without_copies(
+    tensors: dict[str, Tensor], names: dict[str, Any], root: str
+) -> dict[str, Tensor]:
+    """Leave out the weights of adapted layers, which PEFT writes again for tables and heads."""
+    kept = {}
+    for name, tensor in tensors.items():
+        layer = name.removesuffix(COPIED)
+        if layer == name:
+            kept[name] = tensor
+        elif not torch.equal(names[_inside(layer, names, root)].to(tensor), tensor):
+            raise ValueError(
+                f"The adapter has other weights of {layer!r} than the base. Give the base that it "
+                "was made for."
+            )
+    return kept
+
+
+def _is_left_out(inner: nn.Module, name: str) -> bool:
+    """Tell what is in a layer that a model can do without, and is without here: a pooler."""
+    found: Any = inner
+    for part in name.split("."):
+        if not hasattr(found, part):
+            return False
+        found = getattr(found, part)
+        if found is None:
+            return True
+    return False
+
+
+def _biases(base: nn.Module) -> list[str]:
+    return [n for n, _ in base.named_parameters() if "bias" in n.rpartition(".")[2]]
 
 
 def _is_bias_of(name: str, bias: str, owners: set[str]) -> bool:
@@ -241,7 +292,9 @@ def _stored_tensors(
             for name in file.keys():
                 if REPLACED in name:
                     continue
-                own = name.removeprefix(PREFIX).replace(WRAPPED, ".").replace(SAVED, ".")
+                own = name.removeprefix(PREFIX).replace(SAVED, ".")
+                if not own.endswith(COPIED):
+                    own = own.replace(WRAPPED, ".")
                 # A tensor of the file is a view of its map, which one survivor would keep open.
                 tensors[_outside(own, root).removeprefix(prefix)] = file.get_tensor(name).clone()
     except SafetensorError as error:
@@ -251,14 +304,17 @@ def _stored_tensors(
     return tensors, notes
 
 
-def _check_alike(base: nn.Module, targets: list[str], settings: dict[str, Any]) -> None:
+def _check_alike(
+    base: nn.Module, targets: list[str], whole: list[str], settings: dict[str, Any]
+) -> None:
     """Raise an error where PEFT computes something else with the same tensors."""
-    for name in targets:
-        reason = unlike_peft(base, name, use_dora=settings.get("use_dora", False))
+    reasons = {n: unlike_peft(base, n, use_dora=settings.get("use_dora", False)) for n in targets}
+    reasons |= {name: tied_whole(base, name) for name in whole}
+    for name, reason in reasons.items():
         if reason is not None:
             raise ValueError(
                 f"PEFT's change of {name!r} cannot be read: {reason}. Leave it out of "
-                "target_modules there, or adapt it here."
+                "target_modules and modules_to_save there, or adapt it here."
             )
 
 

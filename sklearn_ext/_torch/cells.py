@@ -92,8 +92,16 @@ class TorchCell(Cell):
         if self.kind == "gru" and inputs.device.type == "cpu":
             return self._walk_on_cpu(inputs, state)
         before = tuple(part.unsqueeze(0) for part in state)
-        outputs, after = self.layer(inputs, before if self.kind == "lstm" else before[0])
-        after = after if self.kind == "lstm" else (after,)
+        if self.kind != "lstm":
+            outputs, after = self.layer(inputs, before[0])
+            return outputs, (after.squeeze(0),)
+        if inputs.device.type == "cpu":  # whose kernel knows half precision on few machines only
+            dtype = cast(Tensor, self.layer.weight_ih_l0).dtype
+            inputs, before = inputs.to(dtype), tuple(part.to(dtype) for part in before)
+            with torch.autocast("cpu", enabled=False):
+                outputs, after = self.layer(inputs, before)
+        else:
+            outputs, after = self.layer(inputs, before)
         return outputs, tuple(part.squeeze(0) for part in after)
 
     def _walk_on_cpu(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:

@@ -108,5 +108,7 @@ def step_convolution(
         return functional.linear(values, weight[taps[0][0]].T, bias)
     if weight.shape[1] < NARROW:
         return _by_copies(values, weight, bias, dilation, before, n_steps)
-    convolved: Tensor = _StepConvolution.apply(values, weight, bias, dilation, before, n_steps)
+    # Under autocast, which knows nothing of this function, the values may have a lower precision.
+    kernel = weight.to(values.dtype), bias.to(values.dtype)
+    convolved: Tensor = _StepConvolution.apply(values, *kernel, dilation, before, n_steps)
     return convolved

@@ -93,7 +93,8 @@ class Optimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             decaying = [parameter for parameter in group["params"] if parameter.requires_grad]
             if group["weight_decay"] and decaying:
-                torch._foreach_mul_(decaying, 1.0 - group["lr"] * group["weight_decay"])
+                share = min(group["lr"] * group["weight_decay"], 1.0)
+                torch._foreach_mul_(decaying, 1.0 - share)
         self.state = self.state or [self._zeros()]
         for places, lr in self._places():
             moving = self._moving(places, self.parameters)

@@ -14,7 +14,14 @@ from sklearn_ext._torch.divided_model import DividedModel
 from sklearn_ext._torch.dropout import SharedDropout
 from sklearn_ext._torch.pretrained_files import left_out_layers, quiet_transformers
 
-__all__ = ["PretrainedCausal", "PretrainedEncoder", "is_causal", "keeps_apart"]
+__all__ = [
+    "PretrainedCausal",
+    "PretrainedEncoder",
+    "hides_padding",
+    "is_causal",
+    "keeps_apart",
+    "most_positions",
+]
 
 Tensor = torch.Tensor
 
@@ -88,10 +95,13 @@ class PretrainedEncoder(DividedModel):
         The first that :func:`~sklearn_ext._torch.pretrained_files.read_model` gives.
     dropout : float
         Probability of dropout.
+    hides_padding : bool
+        Whether texts of unequal length can be side by side.
     """
 
-    def __init__(self, config: str, dropout: float) -> None:
+    def __init__(self, config: str, dropout: float, hides_padding: bool = True) -> None:
         super().__init__()
+        self.hides_padding = hides_padding
         self.model = _empty(config, "AutoModel", dropout)
         settings: Any = self.model.config
         self.width = int(settings.hidden_size)
@@ -157,9 +167,36 @@ class PretrainedCausal(DividedModel):
         self.model.base_model(input_ids=tokens, use_cache=False, **packed)  # type: ignore[operator]
 
     def step(self, tokens: Tensor, memory: Any) -> tuple[Tensor, Any]:
-        """Read further tokens (n, new) of texts; logits (n, n_tokens) of what follows the last."""
+        """Read further tokens (n, new) of texts; logits (n, n_tokens) of what follows the last.
+
+        The memory of a model that has none of its kind are all tokens so far.
+        """
+        if isinstance(memory, Tensor):
+            tokens = torch.cat([memory, tokens], dim=1)
+            return self(tokens)[:, -1], tokens
         found = self.model(input_ids=tokens, past_key_values=memory, use_cache=True)
-        return found.logits[:, -1], found.past_key_values
+        past = getattr(found, "past_key_values", None)
+        return found.logits[:, -1], tokens if past is None else past
+
+
+def most_positions(body: nn.Module) -> float:
+    """Tokens of the longest text that a model has positions for, where some are no text's."""
+    tables = [
+        module
+        for name, module in body.named_modules()
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding)
+    ]
+    taken = [t.num_embeddings - t.padding_idx - 1 for t in tables if t.padding_idx is not None]
+    return min(taken, default=float("inf"))
+
+
+@torch.no_grad()
+def hides_padding(body: PretrainedEncoder) -> bool:
+    """Try whether padding has no part in the states of a text, which not all models promise."""
+    tokens = torch.tensor([[1, 2, 3, 0, 0]], device=next(body.parameters()).device)
+    inside = torch.arange(5, device=tokens.device).unsqueeze(0) < 3
+    padded, alone = body(tokens, inside)[:, :3], body(tokens[:, :3], inside[:, :3])
+    return bool(torch.allclose(padded, alone, rtol=0.0, atol=1e-5 * float(alone.abs().max())))
 
 
 @torch.no_grad()

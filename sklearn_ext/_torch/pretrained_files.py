@@ -112,14 +112,18 @@ def read_model(model: Any) -> tuple[str, dict[str, Any]]:
     """
     where, options = _source(model)
     with _reading(model) as transformers:
-        config = transformers.AutoConfig.from_pretrained(where, **options).to_dict()
+        settings = transformers.AutoConfig.from_pretrained(where, **options)
         tokenizer = transformers.AutoTokenizer.from_pretrained(where, **options)
     if not tokenizer.is_fast:
         raise ValueError("it has no fast tokenizer, a file tokenizer.json.")
     # Without its files, transformers makes one that knows the special tokens, at most a space too.
     if len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens) - {"▁"}) == 0:
         raise ValueError("it has no vocabulary: files of the tokenizer are missing.")
-    return _without_dropout(config), _described(tokenizer)
+    found = _described(tokenizer)
+    positions = getattr(settings, "max_position_embeddings", None)  # whatever the file calls it
+    if isinstance(positions, int) and positions > 0:
+        found["most"] = min(found["most"], positions)
+    return _without_dropout(settings.to_dict()), found
 
 
 def _without_dropout(config: dict[str, Any]) -> str:

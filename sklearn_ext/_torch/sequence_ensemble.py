@@ -13,6 +13,9 @@ from sklearn_ext._torch.sequence_net import Architecture, Position, SequenceNet,
 
 __all__ = ["SequenceEnsemble", "changes", "series_scaled"]
 
+# Where scaled values end: their squares would overflow.
+FARTHEST = 1e9
+
 Tensor = torch.Tensor
 
 
@@ -93,6 +96,7 @@ class SequenceEnsemble(nn.Module):
     def scaled(self, values: Tensor) -> Tensor:
         """Scale channels and put steps first, (..., n_steps, n, n_channels)."""
         scaled = (values - self.center.to(values.dtype)) * self.scale.to(values.dtype)
+        scaled = scaled.clamp(-FARTHEST, FARTHEST)
         return scaled.to(next(self.parameters()).dtype).transpose(-2, -3).contiguous()
 
     def prepared(self, inputs: dict[str, Tensor]) -> Tensor:

@@ -156,6 +156,8 @@ class PooledClassifier(nn.Module):
 
     def _parts(self, lengths: Tensor) -> list[Tensor]:
         """All texts at once where parts cost more, and where all have to share their dropout."""
+        if not getattr(self.encoder, "hides_padding", True):
+            return length_parts(lengths, 0)  # each of one length
         shares = self.training and self.dropout.shared_by_rows
         if shares or lengths.device.type != "cpu" or torch.compiler.is_compiling():
             return [torch.arange(len(lengths), device=lengths.device)]

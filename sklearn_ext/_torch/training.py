@@ -78,12 +78,17 @@ class GradientSteps:
         self.rates = self.rates or [group["lr"] for group in self.optimizer.param_groups]
         self._steady = self.schedule in UNTIMED and not self.warmup
 
-    def step(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Move the parameters by one batch; the loss (a scalar) and the raw outputs."""
+    def step(self, batch: Batch, show: Callable[[], None] | None = None) -> tuple[Tensor, Tensor]:
+        """Move the parameters by one batch; the loss (a scalar) and the raw outputs.
+
+        Whoever wants to see the gradients, or change them, is shown them as `grad` of parameters.
+        """
         self._set_rates()
         total, gradients, raw = self._gradients(batch)
         if self.max_grad_norm is not None:
             _clip(gradients, self.max_grad_norm)
+        if show is not None:
+            gradients = _shown(self._trained(), gradients, show)
         all_trained = len(gradients) == len(self.optimizer.parameters)
         self.optimizer.step(gradients if all_trained else self._padded(gradients))
         self.n_taken += 1
@@ -172,6 +177,20 @@ class GradientSteps:
         if self.n_counted is None or self.n_counted == n_members:
             return total, raw, total.detach() / n_members
         return total, raw, losses[: self.n_counted].detach().sum() / (whole * self.n_counted)
+
+
+def _shown(
+    parameters: list[Tensor], gradients: list[Tensor], show: Callable[[], None]
+) -> list[Tensor]:
+    """Gradients after somebody has seen them in the places where torch keeps them."""
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+    try:
+        show()
+        return [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    finally:
+        for parameter in parameters:
+            parameter.grad = None
 
 
 def _row_axis_length(batch: Batch) -> int:

@@ -93,7 +93,8 @@ class LossCurveDisplay:
         for kind, values in (("training", self.loss), ("validation", self.validation_loss)):
             if values is not None:
                 epochs = range(1, len(values) + 1)
-                self.lines_ += ax.plot(epochs, values, label=f"{kind} loss")
-        ax.set(xlabel="Epoch", ylabel="Loss", title=self.estimator_name or "")
+                name = f"{self.estimator_name}, " if self.estimator_name else ""
+                self.lines_ += ax.plot(epochs, values, label=f"{name}{kind} loss")
+        ax.set(xlabel="Epoch", ylabel="Loss")
         ax.legend()
         return self

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from sklearn_ext._validation import _num_samples, _safe_indexing, check_is_fitted
+from sklearn_ext.neural_network._adapter_state import MissingBase
 from sklearn_ext.neural_network._lora import LoRAAdapter
 from sklearn_ext.neural_network._texts import is_missing
 
@@ -71,6 +72,8 @@ class AdapterBank:
             if not isinstance(adapter, LoRAAdapter):
                 raise TypeError(f"{name!r} is no LoRAAdapter but a {type(adapter).__name__}.")
             check_is_fitted(adapter)
+            if isinstance(adapter.estimator, MissingBase):
+                raise adapter.estimator.not_here()
             if not isinstance(adapter.estimator, FrozenEstimator):
                 raise ValueError(
                     f"The base of {name!r} is its own. Fit one base and use "
@@ -134,6 +137,8 @@ class AdapterBank:
         if len(names) != n_rows:
             raise ValueError(f"names must have one name a sample, {n_rows}, got {len(names)}.")
         found = None
+        if not n_rows:
+            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
         for name in dict.fromkeys(names):
             rows = np.flatnonzero([other == name for other in names])
             part = getattr(self._estimator(adapters, name), method)(_safe_indexing(X, rows))

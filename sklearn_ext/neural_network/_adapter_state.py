@@ -1,8 +1,18 @@
 """The state of a fitted adapter without its base, and the place of a base that was not stored."""
 
+from dataclasses import asdict
+
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import get_tags
+from sklearn.utils import (
+    ClassifierTags,
+    InputTags,
+    RegressorTags,
+    Tags,
+    TargetTags,
+    TransformerTags,
+    get_tags,
+)
 
 __all__ = [
     "MissingBase",
@@ -12,6 +22,14 @@ __all__ = [
     "fingerprint_of",
     "missing_base",
 ]
+
+_PARTS = {
+    "target_tags": TargetTags,
+    "transformer_tags": TransformerTags,
+    "classifier_tags": ClassifierTags,
+    "regressor_tags": RegressorTags,
+    "input_tags": InputTags,
+}
 
 
 class MissingBase(BaseEstimator):
@@ -23,8 +41,8 @@ class MissingBase(BaseEstimator):
         Class of the base.
     fingerprint : str
         SHA-256 of its weights.
-    tags : sklearn.utils.Tags
-        Tags of the base.
+    tags : dict
+        Tags of the base, as plain values that can be stored.
     """
 
     def __init__(self, class_name, fingerprint, tags):
@@ -45,7 +63,11 @@ class MissingBase(BaseEstimator):
         return self
 
     def __sklearn_tags__(self):
-        return self.tags
+        parts = {
+            name: _PARTS[name](**value) if name in _PARTS and value is not None else value
+            for name, value in self.tags.items()
+        }
+        return Tags(**parts)
 
 
 def adapter_state(adaptation, adapted, base):
@@ -90,7 +112,7 @@ def adapted_from(adaptation, base, settings, state):
 def missing_base(adaptation, base):
     """Make what stands for a base that is not stored."""
     module = adaptation.module(adaptation.merged(base))
-    return MissingBase(type(base).__name__, fingerprint_of(module), get_tags(base))
+    return MissingBase(type(base).__name__, fingerprint_of(module), asdict(get_tags(base)))
 
 
 def fingerprint_of(module):

@@ -51,8 +51,9 @@ class BaseNet(
     One of the classes `RegressionTargets` and `ClassificationTargets`, or another with these
     methods, tells of the targets:
 
-    - ``_read_target(y, reset=)``, ``_learn_target(y, weights)`` and ``_encode_target(y)`` validate,
-      learn from and encode y; ``_row_weights(y, weights)`` gives the weights of rows or None.
+    - ``_read_target(y, reset=)``, ``_learn_target(y, weights, dtype)`` and ``_encode_target(y)``
+      validate, learn from and encode y, for rows of a dtype; ``_row_weights(y, weights)`` gives the
+      weights of rows or None.
     - ``_plain_target(y)`` and ``_plain_prediction(responses)`` give what callbacks compare.
     - ``_build_loss()`` makes the loss, ``_validation_score(raw, rows)`` the score of an epoch.
     - ``_add_outputs(graph, raw, shares)`` adds the outputs of such a graph, from raw ones of
@@ -99,7 +100,7 @@ class BaseNet(
         if not going_on:
             ones = np.ones(len(y)) if weights is None else weights
             self._learn_inputs(rows, y, ones)
-            self._learn_target(y, ones)
+            self._learn_target(y, ones, rows.dtype)
         valid = self._read_validation(validation_set)
         if not going_on:
             self._watches_rows = valid is not None or self._holds_out(len(rows), partial)
@@ -168,7 +169,7 @@ class BaseNet(
             elif self.net_.callbacks is not self.callbacks:
                 self.net_.callbacks = self.callbacks
                 self.net_.initialize_callbacks()
-            keeps = partial and getattr(self, "_goes_on", False)
+            keeps = partial and self._keeps_moments()
             given_back = given_back_on_failure(self.net_, with_moments=keeps)
             with given_back if going_on else nullcontext():
                 run, n_before = self._run_to_the_end(context, X, data, valid, generator, partial)
@@ -206,12 +207,15 @@ class BaseNet(
     def _weigh_members(self, run):
         """Hook: give members shares in the mean, once their weights are final."""
 
+    def _member_shares(self, dtype):
+        """Shares of members in the mean; None where all have the same."""
+        shares = getattr(self._live_net().module_, "shares", None)
+        return None if shares is None else shares.cpu().numpy().astype(dtype)
+
     def _member_mean(self, values):
         """Average arrays of members, (n_members, ...), by their shares where they have some."""
-        shares = getattr(self._live_net().module_, "shares", None)
-        if shares is None:
-            return values.mean(axis=0)
-        return np.tensordot(shares.cpu().numpy().astype(values.dtype), values, axes=1)
+        shares = self._member_shares(values.dtype)
+        return values.mean(axis=0) if shares is None else np.tensordot(shares, values, axes=1)
 
     def _build_net(self, generator):
         """Make a new net of what was learned about inputs and targets."""

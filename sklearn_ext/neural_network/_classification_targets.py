@@ -5,12 +5,13 @@ from numbers import Real
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import check_array
 
-from sklearn_ext._dask import over_partitions
+from sklearn_ext._dask import in_memory, over_partitions
 from sklearn_ext._onnx.responses import add_labels, add_probabilities
 from sklearn_ext._validation import Interval, StrOptions
 
@@ -29,6 +30,8 @@ class ClassificationTargets(ClassifierMixin):
 
     # Classes announced to `partial_fit`; a `fit` takes those of y.
     _known_classes = None
+    # Weight of the rows of each class, where a `fit` sees only some of them at a time.
+    _class_sums = None
 
     @over_partitions
     def predict(self, X):
@@ -91,10 +94,35 @@ class ClassificationTargets(ClassifierMixin):
         """
         return self._probability(self._responses(X))
 
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy; for multilabel y the share of rows with all labels right.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples, in a form that `fit` takes.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+            In [0, 1].
+        """
+        (y,), (predicted,), (weights,) = map(in_memory, (y, self.predict(X), sample_weight))
+        return float(accuracy_score(y, predicted, sample_weight=weights))
+
     def _log_mean_exp(self, members):
         """Logarithm of the members' mean of what the values are logarithms of."""
+        shares = self._member_shares(members.dtype)
+        if shares is not None:  # a member that does not count may have the highest value
+            members, shares = members[shares > 0], shares[shares > 0]
         highest = members.max(axis=0)
-        return highest + np.log(self._member_mean(np.exp(members - highest)))
+        powers = np.exp(members - highest)
+        mean = powers.mean(axis=0) if shares is None else np.tensordot(shares, powers, axes=1)
+        return highest + np.log(mean)
 
     def _probability(self, responses):
         found = np.exp(self._log_mean_exp(responses))
@@ -142,6 +170,13 @@ class ClassificationTargets(ClassifierMixin):
 
     def _announce_classes(self, classes):
         """Keep all classes that will ever come, which the first `partial_fit` has to know."""
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit, which sees some of the "
+                "rows only. Set class_weight to a dict, such as one of the weights that "
+                "sklearn.utils.class_weight.compute_class_weight('balanced', ...) gives for all "
+                "of them."
+            )
         if classes is None and not hasattr(self, "classes_"):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         known = None if classes is None else np.unique(classes)
@@ -168,7 +203,7 @@ class ClassificationTargets(ClassifierMixin):
             self._learn_classes(y, multilabel)
         self._check_labels(y, multilabel)
         if self._kind == "multilabel":
-            return y.astype(np.float64)
+            return _checked_indicators(y)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(
@@ -208,7 +243,7 @@ class ClassificationTargets(ClassifierMixin):
             f"{_form(self._n_targets if self._kind == 'multilabel' else None)}."
         )
 
-    def _learn_target(self, y, weights):
+    def _learn_target(self, y, weights, dtype):
         if self._kind != "multilabel" and len(np.unique(y)) < 2 and self._known_classes is None:
             raise ValueError(
                 "Classifier can't train when only one class is present after rows of zero "
@@ -225,7 +260,7 @@ class ClassificationTargets(ClassifierMixin):
         if self.class_weight is None:
             return weights
         if self._kind == "multilabel":
-            of_class = self._weights_of_labels(y.astype(np.int64))
+            of_class = self._weights_of_labels(y.astype(np.int64), weights)
         else:
             of_class = self._weights_of_classes(y, weights)[y]
         if not np.all((of_class >= 0) & (of_class < np.inf)):
@@ -233,6 +268,12 @@ class ClassificationTargets(ClassifierMixin):
                 f"class_weight must hold finite numbers >= 0, got {self.class_weight!r}."
             )
         return of_class if weights is None else of_class * weights
+
+    def _counted_classes(self, y, weights):
+        """Weight of the rows of each class."""
+        if self._class_sums is not None:
+            return np.array([self._class_sums.get(c, 0.0) for c in self.classes_.tolist()])
+        return np.bincount(y, weights=weights, minlength=len(self.classes_))
 
     def _weights_of_classes(self, y, weights):
         """Weight of each class, whether or not these rows have it."""
@@ -243,14 +284,14 @@ class ClassificationTargets(ClassifierMixin):
             )
         if self.class_weight != "balanced":
             return _given_weights(self.class_weight, self.classes_)
-        ones = np.ones(len(y)) if weights is None else weights
-        sums = np.bincount(y, weights=ones, minlength=len(self.classes_))
-        return ones.sum() / (np.count_nonzero(sums) * np.maximum(sums, 1e-300))
+        return _balanced(self._counted_classes(y, weights))
 
-    def _weights_of_labels(self, y):
+    def _weights_of_labels(self, y, weights):
         """Product of the weights that each row has by its labels."""
         if self.class_weight == "balanced":
-            return compute_sample_weight("balanced", y)
+            counted = (np.bincount(labels, weights=weights, minlength=2) for labels in y.T)
+            pairs = zip(map(_balanced, counted), y.T, strict=True)
+            return np.prod([of_label[labels] for of_label, labels in pairs], axis=0)
         if not isinstance(self.class_weight, list) or len(self.class_weight) != y.shape[1]:
             raise ValueError(
                 f"class_weight must be 'balanced', None or a list of {y.shape[1]} dicts, one a "
@@ -283,6 +324,23 @@ class ClassificationTargets(ClassifierMixin):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _checked_indicators(y):
+    """Floats of an indicator matrix."""
+    y = y.astype(np.float64)
+    values = np.unique(y)
+    if not np.isin(values, (0.0, 1.0)).all():
+        raise ValueError(
+            "y with several labels a row must hold 0 and 1 only, an indicator matrix, got "
+            f"{values.tolist()}. Give y == {values[-1]:g}, for instance."
+        )
+    return y
+
+
+def _balanced(sums):
+    """Weights of classes of such sums of weights, that make all that there are weigh the same."""
+    return sums.sum() / (np.count_nonzero(sums) * np.maximum(sums, 1e-300))
 
 
 def _given_weights(class_weight, classes):

@@ -156,7 +156,23 @@ class DelegatedMethods:
         """
         return self._fitted_estimator().sample(*args, **params)
 
-    generate = _of_samples("generate", "Go on from prompts.", "completions : ndarray")
+    @available_if(base_has("generate"))
+    def generate(self, prompts, **params):
+        """Go on from prompts.
+
+        Parameters
+        ----------
+        prompts : array-like of str
+            Beginnings of texts, in a form that `fit` takes.
+        **params : object
+            Further arguments of the base's `generate`.
+
+        Returns
+        -------
+        completions : ndarray
+            What the base's `generate` gives.
+        """
+        return self._fitted_estimator().generate(prompts, **params)
 
     @available_if(base_has("stream"))
     def stream(self):

@@ -232,7 +232,7 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
         if completions is None:
             pairs = [(nothing, tokens) for tokens in first]
         else:
-            pairs = list(zip(first, tokenizer.encode(completions), strict=True))
+            pairs = list(zip(first, tokenizer.encode_behind(completions), strict=True))
         found = [windows_of(*p, tokenizer.start, tokenizer.end, longest) for p in pairs]
         owners = np.repeat(np.arange(len(found)), [len(windows) for windows in found])
         windows = [window for windows in found for window in windows]
@@ -242,7 +242,7 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
         """As many as have few logits: each token has one for every token of the vocabulary."""
         return min(super()._tokens_at_once(), LOGITS_AT_ONCE // self.tokenizer_.n_tokens)
 
-    def _learn_target(self, y, weights):
+    def _learn_target(self, y, weights, dtype):
         """Everything about texts is learned with the tokenizer."""
 
     def _encode_target(self, counts):

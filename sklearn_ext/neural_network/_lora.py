@@ -259,7 +259,9 @@ class LoRAAdapter(
             Not fitted yet.
         """
         check_is_fitted(estimator)
-        return cls(FrozenEstimator(estimator), **params)
+        if not isinstance(estimator, FrozenEstimator):
+            estimator = FrozenEstimator(estimator)
+        return cls(estimator, **params)
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)

@@ -3,12 +3,13 @@
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import skorch
 import torch
 from sklearn.utils import ClassifierTags
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.callbacks import BatchScoring, Callback, EarlyStopping, LRScheduler
 from skorch.dataset import Dataset
 
 from sklearn_ext._torch.batches import Rows
@@ -28,7 +29,8 @@ __all__ = [
     "wrapped_module",
 ]
 
-BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+GRADIENT_EVENT = "on_grad_computed"
+BATCH_EVENTS = "on_batch_begin", "on_batch_end", GRADIENT_EVENT
 
 
 @dataclass
@@ -111,10 +113,14 @@ class Net(skorch.NeuralNet):
         # A callback may store the net in the middle of a run: without the rows.
         return super().__getstate__() | {"_run": None}
 
+    def fit(self, X, y=None, **fit_params):
+        """Refuse to start anew: the estimator makes the net of what it has learned of the data."""
+        _check_run(X)
+        return super().fit(X, y, **fit_params)
+
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
-        """Train; the rows of a `Run` take the fast way."""
-        if not isinstance(X, Run):
-            return super().fit_loop(X, y=y, epochs=epochs, **fit_params)
+        """Train on the rows of a `Run`."""
+        _check_run(X)
         self._run, epochs = X, self.max_epochs if epochs is None else epochs
         try:
             if hasattr(self.optimizer_, "minimize"):
@@ -218,7 +224,7 @@ class Net(skorch.NeuralNet):
         """Take the steps of an epoch; its mean loss, read from the device once."""
         if not self.module_.training:
             self.module_.train(True)
-        listened = self._listens_to_batches()
+        listened, sees_gradients = self._listens(BATCH_EVENTS), self._listens([GRADIENT_EVENT])
         # One running sum: small tensors kept between large ones would tear the heap apart.
         total, n_steps = 0.0, 0
         indices = epoch_indices(
@@ -232,7 +238,8 @@ class Net(skorch.NeuralNet):
         for batch in run.train.batches(indices):
             if listened:
                 self.notify("on_batch_begin", batch=(batch.inputs, batch.targets), training=True)
-            loss, raw = run.steps.step(batch)
+            show = partial(self._show_gradients, batch) if sees_gradients else None
+            loss, raw = run.steps.step(batch, show)
             total = total + loss
             n_steps += 1
             if listened:
@@ -257,21 +264,33 @@ class Net(skorch.NeuralNet):
         self.history.record(f"{name}_best", all(loss < other for other in before))
         self.history.record(name, loss)
 
+    def _show_gradients(self, batch):
+        """Call those who want to see the gradients of a training batch."""
+        pair, named = (batch.inputs, batch.targets), list(self.module_.named_parameters())
+        self.notify(GRADIENT_EVENT, named_parameters=named, batch=pair, training=True)
+
     def _tell_of_batch(self, batch, loss, raw):
         """Call the listeners behind a training batch."""
         pair = batch.inputs, batch.targets
-        named = list(self.module_.named_parameters())
-        self.notify("on_grad_computed", named_parameters=named, batch=pair, training=True)
         self.history.record_batch("train_loss", float(loss))
         self.history.record_batch("train_batch_size", batch.targets.shape[-2:][0])
         self.notify("on_batch_end", batch=pair, training=True, loss=loss, y_pred=raw)
 
-    def _listens_to_batches(self):
-        """Whether a callback wants to hear of single batches."""
+    def _listens(self, events):
+        """Whether a callback wants to hear of one of these events."""
         return any(
             getattr(type(callback), event, None) is not getattr(Callback, event)
             for _, callback in self.callbacks_
-            for event in BATCH_EVENTS
+            for event in events
+        )
+
+
+def _check_run(X):
+    """Raise an error for data that the estimator has not prepared."""
+    if not isinstance(X, Run):
+        raise TypeError(
+            "This net learns through its estimator, which encodes rows and targets: call fit or "
+            "partial_fit of that. A training loop of your own can take net_.module_."
         )
 
 
@@ -284,9 +303,10 @@ def _stopped_early(callbacks):
 
 
 def _divergence(loss, steps, epoch):
+    remedy = "" if steps.max_grad_norm else ", or set max_grad_norm=1.0"
     return ValueError(
         f"The training loss became {loss} in epoch {epoch} with learning_rate_init="
-        f"{steps.optimizer.defaults['lr']}. Lower learning_rate_init, or set max_grad_norm=1.0."
+        f"{steps.optimizer.defaults['lr']}. Lower learning_rate_init{remedy}."
     )
 
 
@@ -330,6 +350,11 @@ def check_callbacks(callbacks):
     for entry in callbacks or ():
         callback = entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry
         kind = callback if isinstance(callback, type) else type(callback)
+        if issubclass(kind, BatchScoring):
+            raise TypeError(
+                "BatchScoring has no rows to score: batches are encoded, and hold other rows for "
+                "each member. Take EpochScoring, with on_train=True for training rows."
+            )
         if not issubclass(kind, Callback):
             raise TypeError(
                 f"callbacks must hold callbacks of skorch, got {callback!r}. Those of scikit-learn "

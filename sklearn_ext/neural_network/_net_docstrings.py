@@ -53,8 +53,8 @@ _NET_PARAMETERS = """\
     max_grad_norm : float or None, default=1.0
         Largest norm of a gradient, > 0; None for no clipping.
     gradient_accumulation_steps : int, default=1
-        Parts in which each batch is worked through, for less memory; results change by rounding
-        only.
+        Parts in which each batch is worked through, for less memory; results change by rounding,
+        and by the masks of dropout, which each part draws for itself.
     device : str or torch.device, default="auto"
         "auto" takes cuda or mps where there is one, else the CPU.
     compile : bool, default=False
@@ -77,7 +77,8 @@ default="squared_error"
 CLASSIFICATION_PARAMETERS = """\
     class_weight : dict, "balanced", list of dict or None, default=None
         Weights of the classes, >= 0, multiplied by `sample_weight`. "balanced" makes all classes
-        weigh the same; for multilabel y a list has one dict a label, with the keys 0 and 1.
+        weigh the same, which `partial_fit` cannot; for multilabel y a list has one dict a label,
+        with the keys 0 and 1.
     label_smoothing : float, default=$smoothing
         Probability, in [0, 1), taken from each label and spread over all classes.
 """

@@ -34,13 +34,14 @@ class PartitionedFit:
             if not (partial or self.warm_start):
                 for name in ("net_", "_goes_on"):
                     vars(self).pop(name, None)
+            if not partial:  # whose caller has said which classes will come
+                self._count_classes(dask, parts, collections[1])
             if not hasattr(self, "net_"):
-                if not partial:  # whose caller has said which classes will come
-                    self._known_classes = self._classes_of(dask, parts, collections[1])
                 self._step_through(context, _heads(dask, parts), partial or self._passes() > 0)
             passes = 1 if partial else self._passes()
             for part in parts * passes:
                 self._step_through(context, dask.compute(*part))
+            vars(self).pop("_class_sums", None)
 
     def _refuse_what_sees_all_rows(self, validation_set):
         """Raise an error for what needs more than one partition at a time."""
@@ -53,21 +54,45 @@ class PartitionedFit:
             raise ValueError(
                 "solver='lbfgs' needs all rows at once, but X is a dask collection: take 'adam'."
             )
+        if self.early_stopping is True:
+            raise ValueError(
+                "early_stopping=True needs rows that are held out of all passes, but partitions of "
+                "dask collections stream by: take early_stopping='auto', which holds out none then."
+            )
 
     def _passes(self):
         return AUTO_PASSES if self.max_iter == "auto" else self.max_iter
 
     def _step_through(self, context, rows, partial=True):
         """Go once through some rows; where that is not asked for, only learn what they are like."""
-        if len(rows[0]):
+        weights = rows[2]
+        if len(rows[0]) and (weights is None or np.any(weights)):
             self._fit_checked(context, *rows, None, partial)
 
-    def _classes_of(self, dask, parts, y):
-        """All classes of a classifier of one label a row, else None."""
-        if not is_classifier(self) or getattr(y, "ndim", 1) != 1:
-            return None
-        unique = dask.delayed(np.unique, pure=False)
-        return np.unique(np.concatenate(dask.compute(*(unique(part[1]) for part in parts))))
+    def _count_classes(self, dask, parts, y):
+        """Learn the classes of a classifier of one label a row, and what the rows of each weigh."""
+        if not is_classifier(self):
+            return
+        if getattr(y, "ndim", 1) != 1:
+            if self.class_weight == "balanced":
+                raise ValueError(
+                    "class_weight='balanced' of several labels needs all rows at once, but y is a "
+                    "dask collection: give a list of dicts, one a label."
+                )
+            return
+        counted = dask.delayed(_class_sums, pure=False)
+        found = dask.compute(*(counted(part[1], part[2]) for part in parts))
+        labels, sums = (np.concatenate(values) for values in zip(*found, strict=True))
+        classes, sums = _class_sums(labels, sums)
+        self._class_sums = dict(zip(classes.tolist(), sums, strict=True))
+        if not hasattr(self, "net_"):
+            self._known_classes = classes
+
+
+def _class_sums(labels, weights):
+    """Different labels, and the weight of the rows of each."""
+    classes, codes = np.unique(labels, return_inverse=True)
+    return classes, np.bincount(codes, weights=weights, minlength=len(classes))
 
 
 def _heads(dask, parts):

@@ -79,7 +79,7 @@ class TrainingPlan:
         train, watched, forward = self._rows_of_run(data, valid, folds, device, dtype)
         steps_an_epoch = ceil(len(train) / batch_size)
         epochs = 1 if partial else self._epochs(rows, steps_an_epoch)
-        if not (partial and getattr(self, "_goes_on", False)):
+        if not (partial and self._keeps_moments()):
             weights = np.ones(n_rows) if data[2] is None else data[2]
             net.optimizer_ = self._build_optimizer(float(weights.sum()))
         net.optimizer_.set_rate(self._initial_rate())
@@ -100,6 +100,10 @@ class TrainingPlan:
             classes=self._plain_classes(),
         )
         return run, epochs
+
+    def _keeps_moments(self):
+        """Whether the last run was of `partial_fit`, by the optimizer of the net that is there."""
+        return getattr(self, "_goes_on", False) and bool(self.net_.optimizer_.parameters)
 
     def _callback_data(self, data, valid):
         """Rows and targets of both, in the form that callbacks see."""

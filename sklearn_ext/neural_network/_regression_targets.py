@@ -4,14 +4,16 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import d2_pinball_score
+from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils.validation import check_array
 
-from sklearn_ext._dask import over_partitions
+from sklearn_ext._dask import in_memory, over_partitions
 from sklearn_ext._onnx.responses import add_prediction
 from sklearn_ext._validation import Interval, StrOptions
 
 __all__ = ["RegressionTargets"]
+
+NO_COUNTS = "loss='poisson' needs y >= 0 with a positive sum."
 
 
 class RegressionTargets(RegressorMixin):
@@ -73,9 +75,9 @@ class RegressionTargets(RegressorMixin):
         score : float
             1 is perfect; 0 is what a constant reaches.
         """
+        (y,), (predicted,), (sample_weight,) = map(in_memory, (y, self.predict(X), sample_weight))
         if not self._has_many_quantiles():
-            return super().score(X, y, sample_weight)
-        predicted = self.predict(X)
+            return r2_score(y, predicted, sample_weight=sample_weight)
         scores = [
             d2_pinball_score(y, predicted[..., i], sample_weight=sample_weight, alpha=level)
             for i, level in enumerate(self._of_net("quantile"))
@@ -139,25 +141,24 @@ class RegressionTargets(RegressorMixin):
         y = y.reshape(len(y), -1)
         if not reset and y.shape[1] != self._n_targets:
             raise ValueError(f"y has {y.shape[1]} targets, but the net has {self._n_targets}.")
-        if self._of_net("loss") == "poisson" and (np.any(y < 0) or (reset and not y.sum() > 0)):
-            raise ValueError("loss='poisson' needs y >= 0 with a positive sum.")
+        if self._of_net("loss") == "poisson" and np.any(y < 0):
+            raise ValueError(NO_COUNTS)
         return y
 
-    def _learn_target(self, y, weights):
+    def _learn_target(self, y, weights, dtype):
         """Centre and scale of the targets: the net learns (y - center) / scale."""
         self._n_targets = y.shape[1]
         self.n_outputs_ = self._build_loss().n_outputs(y.shape[1])
         mean = np.average(y, axis=0, weights=weights)
         if self._of_net("loss") == "poisson":
+            if not np.any(mean > 0):
+                raise ValueError(NO_COUNTS)
+            _check_range(y, mean, dtype)
             self._y_center, self._y_scale = np.zeros_like(mean), np.where(mean > 0, mean, 1.0)
             return
         with np.errstate(over="ignore"):
             std = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
-        if not np.isfinite(std).all():
-            raise ValueError(
-                f"y holds values of up to {np.abs(y).max():.3g}, whose variance overflows. Scale "
-                "y, by TransformedTargetRegressor for instance."
-            )
+        _check_range(y, std, dtype)
         self._y_center, self._y_scale = mean, np.where(std > 0, std, 1.0)
 
     def _encode_target(self, y):
@@ -199,3 +200,18 @@ class RegressionTargets(RegressorMixin):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _check_range(y, scale, dtype):
+    """Raise an error for targets that cannot be predicted in the dtype of the rows."""
+    limits = np.finfo(dtype)
+    largest, spread = np.abs(y).max(axis=0), np.ptp(y, axis=0)
+    fits = np.isfinite(scale) & (largest < limits.max / 100)  # predictions may go beyond y
+    fits &= (scale >= limits.tiny) | (spread == 0)
+    if not fits.all():
+        worst = np.argmin(fits)
+        raise ValueError(
+            f"y holds values of up to {largest[worst]:.3g} that vary by {spread[worst]:.3g}, which "
+            f"{limits.dtype}, the precision of X, cannot hold or square. Scale y, by "
+            "TransformedTargetRegressor for instance."
+        )

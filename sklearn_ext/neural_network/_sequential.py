@@ -70,6 +70,7 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
         """Find centre and scale of the channels, and what the module is made of."""
         of_steps = np.repeat(weights, sequences.lengths)
         values = sequences.values.astype(np.float64)
+        _check_units(values)
         self._center = np.average(values, axis=0, weights=of_steps)
         spread = np.sqrt(np.average((values - self._center) ** 2, axis=0, weights=of_steps))
         varies = spread > 1e-10 * np.abs(self._center)
@@ -203,24 +204,32 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
         """
         import torch
 
-        from sklearn_ext._torch.state_gradients import state_gradient_norms
         from sklearn_ext._torch.threads import one_thread
+
+        with one_thread(), torch.inference_mode(False), torch.enable_grad():
+            return self._gradients_of_all(X, y, initial)
+
+    def _gradients_of_all(self, X, y, initial):
+        """Do so where gradients are on."""
+        import torch
+
+        from sklearn_ext._torch.state_gradients import state_gradient_norms
 
         model, module = self._untrained(X, y) if initial else (self, self._plain_module())
         sequences, y = model._read_rows(X, reset=False), model._read_target(y, reset=False)
         device = next(module.parameters()).device
         inputs = model._prediction_inputs(sequences, device)
         targets, loss = torch.from_numpy(model._encode_target(y)).to(device), model._build_loss()
-        with one_thread():
-            of_members = [
-                state_gradient_norms(
-                    net,
-                    module.prepared(inputs),
-                    inputs["lengths"],
-                    lambda raw: loss(raw, targets).mean(),
-                )
-                for net in module.nets
-            ]
+        shares = torch.from_numpy(_shares(model._row_weights(y, None), len(y))).to(device)
+        of_members = [
+            state_gradient_norms(
+                net,
+                module.prepared(inputs),
+                inputs["lengths"],
+                lambda raw: (loss(raw, targets) * shares).sum(),
+            )
+            for net in module.nets
+        ]
         norms = {name: _root_mean_square(of_members, name) for name in of_members[0]}
         return norms, model._architecture["window"], int(sequences.lengths.max())
 
@@ -231,15 +240,34 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
         model = clone(self)
         model._validate_params()
         sequences, y = model._read_rows(X, reset=True), model._read_target(y, reset=True)
-        ones = np.ones(len(y))
-        model._learn_inputs(sequences, y, ones)
-        model._learn_target(y, ones)
+        weights = len(y) * _shares(model._row_weights(y, None), len(y))
+        model._learn_inputs(sequences, y, weights)
+        model._learn_target(y, weights, sequences.dtype)
         return model, model._build_module(make_generator(model.random_state))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _check_units(values):
+    """Raise an error for channels whose squares single precision cannot hold."""
+    largest, spread = np.abs(values).max(axis=0), np.ptp(values, axis=0)
+    limits = np.finfo(np.float32)
+    fits = (largest < limits.max / 100) & ((spread > 100 * limits.tiny) | (spread == 0))
+    if not fits.all():
+        worst = int(np.argmin(fits))
+        raise ValueError(
+            f"Channel {worst} of X holds values of up to {largest[worst]:.3g} that vary by "
+            f"{spread[worst]:.3g}, beyond what single precision holds. Give it in another unit."
+        )
+
+
+def _shares(weights, n_rows):
+    """Share of each row in the loss."""
+    weights = np.ones(n_rows) if weights is None else weights
+    return weights / weights.sum()
 
 
 def _root_mean_square(of_members, name):
@@ -275,7 +303,7 @@ def _poolings(pooling):
     """Names of the poolings as a tuple."""
     names = (pooling,) if isinstance(pooling, str) else tuple(pooling)
     known = "last", "mean", "max", "attention"
-    if not names or len(set(names)) < len(names) or not set(names) <= set(known):
+    if not names or any(name not in known or names.count(name) > 1 for name in names):
         raise ValueError(
             f"pooling must be one of {known}, or several different ones of them, got {pooling!r}."
         )

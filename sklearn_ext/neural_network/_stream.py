@@ -67,6 +67,7 @@ class SequenceStream:
         from sklearn_ext._torch.threads import one_thread
 
         values = self._checked(X)
+        self._dtype = values.dtype
         module = self.estimator.net_.module_
         device = next(module.parameters()).device
         with torch.no_grad(), one_thread():
@@ -109,7 +110,7 @@ class SequenceStream:
         net = self.estimator.net_
         with torch.no_grad(), one_thread():
             response = net.criterion_.response(net.module_.judged(self._pooled))
-        return response.cpu().numpy()
+        return response.cpu().numpy().astype(self._dtype)
 
     def _checked(self, X):
         """Read new steps, (n, n_new, n_channels)."""

@@ -21,6 +21,8 @@ from sklearn_ext.neural_network._tables import fit_encoding
 
 __all__ = ["BaseFeedForward"]
 
+# What the frames of numpy's, pandas', polars' and pyarrow's numbers call single precision.
+SINGLE = "float32", "Float32", "float[pyarrow]"
 ENCODED_AT_ONCE = 100_000_000  # numbers; larger tables are encoded batch by batch
 PREDICTED_AT_ONCE = 2**22  # numbers before their encoding
 # What "auto" gives each numeric column, unless all of them would have more than this together.
@@ -57,6 +59,8 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
 
     def _read_rows(self, X, *, reset):
         """Validate X and code its categories; floats with NaN for what is missing."""
+        given = self.categorical_features if reset else self._categorical
+        X = _as_table(X, has_categories=given is not None and not isinstance(given, str))
         if reset:
             self._categorical = None
             if self.categorical_features is not None:
@@ -70,7 +74,8 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
     def _numbers(self, X, reset):
         """Floats in the order of the columns."""
         if self._categorical is None:
-            kinds = {"accept_sparse": "csr", "dtype": [np.float64, np.float32]}
+            dtype = _float_type(X) if _is_frame(X) else [np.float64, np.float32]
+            kinds = {"accept_sparse": "csr", "dtype": dtype}
             X = validate_data(self, X, reset=reset, ensure_all_finite="allow-nan", **kinds)
             return SparseRows(X) if issparse(X) else X
         return self._coded(X.toarray() if issparse(X) else X, reset)
@@ -97,9 +102,21 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
         categorical = self._categorical
         if categorical is None:
             categorical = np.zeros(table.shape[1], dtype=bool)
+        else:
+            self._forget_unseen_categories(table)
         columns = table.table if isinstance(table, SparseRows) else table
         self._encoding = fit_encoding(columns, categorical, weights, self.n_bins)
         self.n_layers_ = len(_widths(self.hidden_layer_sizes)) + 2
+
+    def _forget_unseen_categories(self, table):
+        """Number the categories of training rows alone: those of rows of weight 0 are unknown."""
+        for index, column in enumerate(np.flatnonzero(self._categorical)):
+            codes = table[:, column]
+            seen = np.unique(codes[~np.isnan(codes)]).astype(np.int64)
+            known = self._categories[index]
+            if len(seen) < len(known):
+                self._categories[index] = [known[code] for code in seen]
+                table[:, column] = np.where(np.isnan(codes), codes, np.searchsorted(seen, codes))
 
     def _build_module(self, generator):
         from sklearn_ext._torch.encoding import TableEncoding
@@ -243,14 +260,29 @@ def _widths(hidden_layer_sizes):
     return widths.tolist()
 
 
-def _float_type(X, numeric):
+def _as_table(X, *, has_categories):
+    """Give a frame, or an array of two axes where some of its columns may hold anything."""
+    if hasattr(X, "column_names") and hasattr(X, "to_pandas"):  # a table of pyarrow
+        return X.to_pandas()
+    if hasattr(X, "collect_schema") and not _is_frame(X):
+        raise TypeError(f"X is a {type(X).__name__}, which has no rows yet. Give X.collect().")
+    if not has_categories or issparse(X) or _is_frame(X):
+        return X
+    X = X if hasattr(X, "dtype") else np.asarray(X, dtype=object)  # of mixed types
+    return check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+
+
+def _is_frame(X):
+    """Tell a DataFrame of pandas or polars."""
+    return (hasattr(X, "iloc") or hasattr(X, "get_column")) and hasattr(X, "columns")
+
+
+def _float_type(X, numeric=slice(None)):
     """Single precision where all numbers come in it; codes fit into that too."""
-    if hasattr(X, "dtype"):
-        kinds = [X.dtype]
-    else:
-        of_columns = list(X.dtypes)
-        kinds = [of_columns[j] for j in numeric]
-    return np.float32 if {str(kind).lower() for kind in kinds} == {"float32"} else np.float64
+    kinds = np.array(list(map(str, X.dtypes)) if _is_frame(X) else [str(X.dtype)])
+    kinds = kinds[numeric] if _is_frame(X) else kinds
+    single = len(kinds) and np.isin(kinds, SINGLE).all()
+    return np.float32 if single else np.float64
 
 
 def _column(X, index):
@@ -286,7 +318,7 @@ def _is_missing(value):
 
 def _known(values):
     """Different categories, sorted by text so that mixed types are no error."""
-    found = {value for value in values if not _is_missing(value)}
+    found = {_plain(value) for value in values if not _is_missing(value)}
     try:
         return sorted(found)
     except TypeError:
@@ -297,4 +329,20 @@ def _known(values):
 def _codes(values, known):
     """Position of each value among the known ones; NaN for others."""
     position = {value: float(code) for code, value in enumerate(known)}
-    return [np.nan if _is_missing(value) else position.get(value, np.nan) for value in values]
+    found = {}  # of the values as they come: what is plain of each is found out once
+
+    def code_of(value):
+        if _is_missing(value):
+            return np.nan
+        if value not in found:
+            found[value] = position.get(_plain(value), np.nan)
+        return found[value]
+
+    return [code_of(value) for value in values]
+
+
+def _plain(value):
+    """Text in the place of a category that is neither text nor a number, such as a date."""
+    if isinstance(value, (str, bytes, Real, np.bool_)):
+        return value
+    return f"{type(value).__name__} {value}"

@@ -120,7 +120,8 @@ class TextDrawing:
 
         tokenizer, module = self.tokenizer_, self._live_net().module_
         device = next(module.parameters()).device
-        ending = Ending(tokenizer, (stop,) if isinstance(stop, str) else tuple(stop or ()))
+        stops = (stop,) if isinstance(stop, str) else () if stop is None else tuple(stop)
+        ending = Ending(tokenizer, stops)
         rules = {
             "generator": make_generator(random_state),
             "most": max_new_tokens or self._longest,

@@ -12,6 +12,11 @@ from sklearn_ext._validation import validate_data
 
 __all__ = ["Texts", "is_missing", "number_text", "read_target_texts", "read_texts", "table_texts"]
 
+MISSING_CELL = (
+    "Input X contains NaN: a cell of a table of texts is missing. Fill it, with '' for instance, "
+    "or drop the row."
+)
+
 FLOATS = (np.float64, np.float32)
 
 
@@ -91,6 +96,10 @@ def read_texts(estimator, X, *, reset):
     except ValueError as error:
         if "Expected 2D array" in str(error):
             error.add_note("Texts are a sequence of strings, such as a list; this X holds none.")
+        raise
+    except TypeError as error:  # pandas' missing text, which cannot be compared
+        if "boolean value of NA" in str(error):
+            raise ValueError(MISSING_CELL) from error
         raise
     dtype = table.dtype if table.dtype in FLOATS else np.dtype(np.float64)
     return Texts(table_texts(table), dtype)
@@ -209,4 +218,6 @@ def table_texts(table):
 
 
 def _cell_text(value):
+    if is_missing(value):
+        raise ValueError(MISSING_CELL)
     return number_text(value) if isinstance(value, int | float) else str(value)

@@ -1,6 +1,5 @@
 """Nets for texts: reading, tokens, architecture and the parts of a batch."""
 
-import json
 import os
 from contextlib import contextmanager
 from dataclasses import replace
@@ -120,23 +119,27 @@ class BaseText(BaseNet):
 
         with _naming(self.model):
             config, found = read_model(self.model)
-        most = min(found.pop("most"), json.loads(config).get("max_position_embeddings", np.inf))
+        self._check_sees(found.pop("most"))
+        longest = self.max_length if self._frames_texts else None
+        self.tokenizer_ = StoredTokenizer(**found, longest=longest, is_framed=self._frames_texts)
+        self._architecture = {"config": config, "dropout": self.dropout}
+
+    def _check_sees(self, most):
         if self.max_length > most:
             raise ValueError(
                 f"max_length={self.max_length} is more than the {most} tokens that the model "
                 "sees at once. Lower it."
             )
-        longest = self.max_length if self._frames_texts else None
-        self.tokenizer_ = StoredTokenizer(**found, longest=longest, is_framed=self._frames_texts)
-        self._architecture = {"config": config, "dropout": self.dropout}
 
     def _build_net(self, generator):
         """Make a new net, and give it the weights of a pre-trained one."""
         super()._build_net(generator)
         if self.model is not None:
+            from sklearn_ext._torch.pretrained import most_positions
             from sklearn_ext._torch.pretrained_files import copy_weights, leave_weights
 
             body = self._body()
+            self._check_sees(most_positions(body))
             with _naming(self.model):
                 if not (self._leaves_weights and leave_weights(body, self.model)):
                     copy_weights(body, self.model)

@@ -12,6 +12,7 @@ from sklearn_ext._optional import import_optional
 
 __all__ = ["ByteTokenizer", "Ending", "StoredTokenizer", "trained_tokenizer"]
 
+BEFORE = "\n.a"  # characters that stand for the text before another
 CONTEXT = 4  # tokens of a prompt that are looked at for the text of what follows
 
 
@@ -45,6 +46,10 @@ class ByteTokenizer:
         # Half of a surrogate pair is no Unicode text, but a Python string may hold one.
         encoded = (text.encode("utf-8", "surrogatepass") for text in texts)
         return [np.frombuffer(data, np.uint8).astype(np.int64) for data in encoded]
+
+    def encode_behind(self, texts):
+        """List the tokens of texts that follow others: the same."""
+        return self.encode(texts)
 
     def decode(self, tokens):
         """Make a text of tokens; bytes that are not UTF-8 become U+FFFD."""
@@ -82,6 +87,18 @@ class StoredTokenizer:
         found = model.encode_batch(list(texts), add_special_tokens=self.is_framed)
         return [np.array(encoding.ids, dtype=np.int64) for encoding in found]
 
+    def encode_behind(self, texts):
+        """List the tokens of texts that follow others, int64.
+
+        Some tokenizers put a space in front of what they take for the beginning of a text.
+        """
+        (one,) = self.encode(["a"])
+        if continuation(self, one, one) == "a":
+            return self.encode(texts)
+        model = _loaded(self.definition, self.longest)
+        found = [_behind(model, text) for text in texts]
+        return [np.array(tokens, dtype=np.int64) for tokens in found]
+
     def decode(self, tokens):
         """Make a text of tokens, without special ones."""
         inner = [int(token) for token in tokens if token not in (self.start, self.end)]
@@ -99,6 +116,17 @@ def _loaded(definition, longest):
     else:
         model.enable_truncation(longest)
     return model
+
+
+def _behind(model, text):
+    """Tokens of a text behind another character that no token joins with it."""
+    for character in BEFORE:
+        encoding = model.encode(character + text, add_special_tokens=False)
+        before = [end <= 1 for _, end in encoding.offsets]
+        first = before.index(False) if False in before else len(before)
+        if all(start >= 1 for start, _ in encoding.offsets[first:]):
+            return encoding.ids[first:]
+    return model.encode(text, add_special_tokens=False).ids
 
 
 def trained_tokenizer(texts, vocab_size):
@@ -131,6 +159,13 @@ def trained_tokenizer(texts, vocab_size):
         initial_alphabet=sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
+    texts = list(texts)
+    for text in texts:
+        if not text.isascii() and text != text.encode("utf-8", "ignore").decode("utf-8"):
+            raise ValueError(
+                f"tokenizer='bpe' cannot learn from {text[:40]!r}, which holds half of a surrogate "
+                "pair and is no Unicode text. Leave it out, or take tokenizer='byte'."
+            )
     model.train_from_iterator(texts, trainer)
     # The token of both ends is none of the model's, so that no text can hold it.
     end = model.get_vocab_size()

@@ -168,6 +168,11 @@ class SequencePadder(DocumentationLinkMixin, SequenceTransformerMixin, BaseEstim
         if lengths is not None:
             X = _cut(X, lengths, self.axis_order)
         found = read_sequences(X, axis_order=self.axis_order)
+        if found.n_channels != self.n_channels_:
+            raise ValueError(
+                f"X has {found.n_channels} channels, but SequencePadder is expecting "
+                f"{self.n_channels_} channels as input."
+            )
         return replace(found, form="ragged", one_dimensional=self._one_dimensional).restored()
 
     def get_lengths(self, X):

@@ -308,3 +308,24 @@ def test_a_folder_without_an_adapter_is_told(tmp_path):
         read_adapter(tmp_path, make_base())
     with pytest.raises(FileNotFoundError, match=r"has no adapter_config\.json and no adapter_mod"):
         read_adapter(tmp_path / "absent", make_base())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("", "cannot be read: Expecting value"),
+        ("[]", "must hold the fields of a LoraConfig"),
+        ({"r": 0}, "r of adapter_config.json must be a number > 0, got 0"),
+        ({"lora_alpha": None}, "lora_alpha of adapter_config.json must be a number > 0, got None"),
+    ],
+)
+def test_damaged_configurations_are_told(tmp_path, change, message):
+    base, settings = nn.Linear(4, 3), LoRASettings(r=2)
+    module = LoRAModule(base, settings, make_generator(0))
+    write_adapter(module, settings, tmp_path, buffers={}, notes={})
+    path = tmp_path / "adapter_config.json"
+    if isinstance(change, dict):
+        change = json.dumps(json.loads(path.read_text()) | change)
+    path.write_text(change)
+    with pytest.raises(ValueError, match=message):
+        read_adapter(tmp_path, base)

@@ -268,3 +268,19 @@ def test_names(ax):
         GradientFlowDisplay.from_estimator(nets, X, Y, ax=ax, name="a")
     with pytest.raises(ValueError, match="name must be None where estimator is a dict"):
         GradientFlowDisplay.from_estimator({"a": nets[0]}, X, Y, ax=ax, name="a")
+
+
+def test_flow_where_gradients_are_off_and_by_weights_of_classes():
+    torch = pytest.importorskip("torch")
+    from sklearn_ext import RNNClassifier
+
+    labels = np.array([0, 0, 0, 0, 1])
+    model = RNNClassifier(n_members=1, max_iter=1, random_state=0)
+    found = gradient_flow(model, X, labels, initial=True).norms["layer 1 ahead"]
+    for off in (torch.no_grad(), torch.inference_mode()):
+        with off:
+            again = gradient_flow(model, X, labels, initial=True).norms["layer 1 ahead"]
+        assert_array_equal(again, found)
+    alone = gradient_flow(model.fit(X, labels), X[4:], labels[4:]).norms["layer 1 ahead"]
+    weighted = gradient_flow(model.set_params(class_weight={0: 0.0, 1: 1.0}), X, labels)
+    assert_allclose(weighted.norms["layer 1 ahead"], alone, rtol=1e-6)

@@ -22,18 +22,21 @@ def test_curves_are_those_of_the_estimator():
         model.loss_curve_,
         model.validation_loss_curve_,
     ]
-    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("Epoch", "Loss", "FFNNRegressor")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Epoch", "Loss")
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert legend == ["training loss", "validation loss"]
+    assert legend == ["FFNNRegressor, training loss", "FFNNRegressor, validation loss"]
     assert list(display.lines_[0].get_xdata()) == [1, 2, 3]
+    LossCurveDisplay.from_estimator(model, ax=ax, name="other")  # is told from the first
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend[2:] == ["other, training loss", "other, validation loss"]
     pyplot.close(ax.figure)
 
 
 def test_training_loss_alone_in_a_new_figure():
     display = LossCurveDisplay([1.0, 0.5], estimator_name="net").plot()
-    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["training loss"]
+    legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert legend == ["net, training loss"]
     assert display.figure_ is display.ax_.figure
-    assert display.ax_.get_title() == "net"
     pyplot.close(display.figure_)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -552,3 +553,124 @@ def test_a_folder_without_a_tokenizer_is_told(tmp_path, kind):
 def test_more_tokens_than_a_model_sees_are_refused(encoder):
     with pytest.raises(ValueError, match="max_length=256 is more than the 32 tokens"):
         TransformerClassifier(encoder[0]).fit(TEXTS, LABELS)
+
+
+def test_positions_that_are_no_texts(tmp_path):
+    folder, _ = saved(tmp_path / "roberta", "roberta", transformers.AutoModel, {"pad_token_id": 1})
+    model = TransformerClassifier(model=folder, max_length=39, max_iter=0)
+    with pytest.raises(ValueError, match="max_length=39 is more than the 38 tokens"):
+        relaxed(folder, model).fit(TEXTS, LABELS)
+    model.set_params(max_length=38).fit(["one " * 60] * 4, [0, 1] * 2)
+    folder, _ = saved(tmp_path / "gpt2", "gpt2", transformers.AutoModelForCausalLM, {})
+    with pytest.raises(ValueError, match="max_length=33 is more than the 32 tokens"):
+        relaxed(folder, CausalLanguageModel(model=folder, max_length=33)).fit(TEXTS)
+
+
+def relaxed(folder, model):
+    """Let the tokenizer of a folder know no limit."""
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_max_length": 10**9}))
+    return model
+
+
+@pytest.mark.parametrize("kind", ["mamba", "openai-gpt"])
+def test_models_without_a_cache_go_on_too(tmp_path, kind):
+    settings = {"mamba": {"state_size": 4}, "openai-gpt": {"n_positions": 32}}[kind]
+    folder, source = saved(tmp_path / kind, kind, transformers.AutoModelForCausalLM, settings)
+    tokens = [1, 4, 5]
+    with torch.no_grad():
+        for _ in range(4):
+            tokens.append(int(source(torch.tensor([tokens])).logits[0, -1].argmax()))
+            if tokens[-1] == 2:
+                break
+    expected = untrained(folder).tokenizer_.decode(tokens[3:])
+    (drawn,) = untrained(folder).generate(["one two"], temperature=0, max_new_tokens=4)
+    assert drawn.split() == expected.split()
+
+
+def test_texts_of_a_model_that_sees_padding(tmp_path):
+    folder, _ = saved(tmp_path / "fnet", "fnet", transformers.AutoModel, {})
+    model = TransformerClassifier(model=folder, max_length=16, max_iter=1, random_state=0)
+    model.fit(TEXTS, LABELS)
+    for found in (model, pickle.loads(pickle.dumps(model))):
+        alone = np.vstack([found.predict_proba([text]) for text in TEXTS])
+        assert_allclose(found.predict_proba(TEXTS), alone, atol=1e-6)
+
+
+def test_completions_have_no_space_of_a_beginning(tmp_path):
+    folder, _ = saved(
+        tmp_path / "llama", "llama", transformers.AutoModelForCausalLM, CAUSAL["llama"]
+    )
+    pieces = ["<pad>", "<s>", "</s>", "<unk>", "\u2581", "o", "n", "e"]
+    inner = tokenizers.Tokenizer(
+        tokenizers.models.BPE(dict(zip(pieces, range(8), strict=True)), [], unk_token="<unk>")
+    )
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace(prepend_scheme="always")
+    inner.decoder = tokenizers.decoders.Metaspace(prepend_scheme="always")
+    names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    transformers.PreTrainedTokenizerFast(tokenizer_object=inner, **names).save_pretrained(folder)
+    tokenizer = untrained(folder).tokenizer_
+    assert_array_equal(tokenizer.encode(["one"])[0], [4, 5, 6, 7])
+    assert_array_equal(tokenizer.encode_behind(["one"])[0], [5, 6, 7])
+    assert_array_equal(tokenizer.encode_behind([" one"])[0], [4, 5, 6, 7])
+    assert_array_equal(tokenizer.encode_behind(["one one", ""])[0], [5, 6, 7, 4, 5, 6, 7])
+
+
+# PEFT's files of what is not adapted, or not as here
+
+
+def peft_files(folder, source, **config):
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(r=2, init_lora_weights=False, **config)
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about tied weights, and a name that is not on the hub
+        torch.manual_seed(0)
+        model = peft.get_peft_model(source, config)
+        model.train(False).save_pretrained(folder)
+    return model
+
+
+@pytest.mark.parametrize("targets", [["q_proj", "lm_head"], ["embed_tokens"], ["lm_head"]])
+def test_peft_writes_heads_and_tables_again(tmp_path, targets):
+    settings = CAUSAL["llama"] | {"tie_word_embeddings": False}
+    folder, source = saved(tmp_path / "llama", "llama", transformers.AutoModelForCausalLM, settings)
+    base = untrained(folder)
+    theirs = peft_files(tmp_path / "adapter", source, target_modules=targets)
+    merged = LoRAAdapter.load_adapter(tmp_path / "adapter", base).merge()
+    assert_allclose(logits_of(merged.net_.module_.body.model), logits_of(theirs), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"target_modules": "all-linear"},
+        {"target_modules": ["query"], "bias": "all"},
+        {"target_modules": ["query"], "modules_to_save": ["pooler"]},
+    ],
+)
+def test_peft_and_a_pooler_that_nothing_needs(tmp_path, config):
+    folder, source = saved(tmp_path / "bert", "bert", transformers.AutoModel, {})
+    base = TransformerClassifier(model=folder, max_length=16, max_iter=0, random_state=0)
+    base.fit(TEXTS, LABELS)
+    theirs = peft_files(tmp_path / "adapter", source, **config)
+    merged = LoRAAdapter.load_adapter(tmp_path / "adapter", base).merge()
+    tokens = torch.tensor([[1, 4, 5, 6]])
+    with torch.no_grad():
+        found = merged.net_.module_.encoder(tokens, torch.ones_like(tokens, dtype=torch.bool))
+        assert_allclose(found, theirs(tokens).last_hidden_state, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", ["wte", "lm_head"])
+def test_tied_weights_that_are_trained_whole_are_for_no_other(tmp_path, layer):
+    peft = pytest.importorskip("peft")
+    folder, source = saved(tmp_path / "gpt2", "gpt2", transformers.AutoModelForCausalLM, {})
+    base, settings = untrained(folder), {"target_modules": ["c_attn"], "modules_to_save": [layer]}
+    ours = LoRAAdapter.from_fitted(base, r=2, max_iter=1, random_state=0, **settings).fit(TEXTS)
+    ours.save_adapter(tmp_path / "ours")
+    again = LoRAAdapter.load_adapter(tmp_path / "ours", base)
+    assert_array_equal(again.score_samples(TEXTS), ours.score_samples(TEXTS))
+    with pytest.raises(KeyError, match="LORA_OF_SKLEARN_EXT"):
+        peft.PeftModel.from_pretrained(source, tmp_path / "ours")
+    peft_files(tmp_path / "theirs", source, fan_in_fan_out=True, **settings)
+    with pytest.raises(ValueError, match="tied, and is trained in one of its places there"):
+        LoRAAdapter.load_adapter(tmp_path / "theirs", base)

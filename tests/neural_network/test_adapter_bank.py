@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 pytest.importorskip("torch")
 pytest.importorskip("skorch")
@@ -108,3 +109,12 @@ def test_errors():
     stranger = LoRAAdapter.from_fitted(other, **SHORT).fit(X, y)
     with pytest.raises(ValueError, match="'stranger' has another base than 'first'"):
         AdapterBank({**adapters, "stranger": stranger}).predict(X, "stranger")
+
+
+def test_no_rows_and_a_base_that_is_not_there():
+    _, adapters = make_adapters(store_base=False)
+    with pytest.raises(ValueError, match="Found array with 0 sample"):
+        AdapterBank(adapters).predict(X[:0], [])
+    stored = pickle.loads(pickle.dumps(adapters["first"]))
+    with pytest.raises(NotFittedError, match="Give it back with attach_base"):
+        AdapterBank({"first": stored}).predict(X, "first")

@@ -403,3 +403,31 @@ def test_pickle_holds_no_torch_object(model):
     data = pickle.dumps(model)
     assert b"torch" not in data.replace(b"sklearn_ext", b"")
     assert_array_equal(pickle.loads(data).score_samples(TEXTS), model.score_samples(TEXTS))
+
+
+def test_stop_strings_in_any_container(model):
+    drawn = model.generate(["one"], random_state=0, stop=("e", "t"))
+    assert_array_equal(model.generate(["one"], random_state=0, stop=np.array(["e", "t"])), drawn)
+
+
+def test_half_a_character_cannot_be_learned():
+    pytest.importorskip("tokenizers")
+    with pytest.raises(ValueError, match="half of a surrogate pair"):
+        fitted(["\ud800x"] * 8, tokenizer="bpe")
+
+
+def test_partial_fit_behind_a_start_alone():
+    model = fitted(max_iter=0).partial_fit(TEXTS)
+    assert np.isfinite(model.fit(TEXTS).partial_fit(TEXTS).loss_)
+
+
+@pytest.mark.parametrize("kind", ["polars", "pandas", "objects"])
+def test_missing_cells_are_told(kind):
+    cells = ["a", None] * 4
+    frames = pytest.importorskip(kind) if kind != "objects" else None
+    if kind == "pandas":
+        table = frames.DataFrame({"t": frames.array(cells, dtype="string")})
+    else:
+        table = frames.DataFrame({"t": cells}) if frames else np.array(cells, dtype=object)[:, None]
+    with pytest.raises(ValueError, match="a cell of a table of texts is missing"):
+        fitted(table)

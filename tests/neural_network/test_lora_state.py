@@ -9,7 +9,9 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
+from sklearn.utils import get_tags
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
@@ -422,3 +424,30 @@ def test_made_where_gradients_are_off():
         assert_array_equal(other.predict(X), adapter.predict(X))
         other.partial_fit(X, y)
     net.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_partial_fit_behind_partial_fit(merge):
+    X, y = make_data()
+    base = FFNNRegressor(**SMALL).partial_fit(X, y)
+    adapter = LoRAAdapter.from_fitted(base, r=2, **SHORT).partial_fit(X, y)
+    before = adapter.predict(X)
+    model = adapter.merge() if merge else adapter
+    assert np.any(model.partial_fit(X, y).predict(X) != before)
+
+
+def test_a_frozen_base_is_not_frozen_again(base):
+    X, y = make_data(1)
+    expected = LoRAAdapter.from_fitted(base, **SHORT).fit(X, y).predict(X)
+    found = LoRAAdapter.from_fitted(FrozenEstimator(base), **SHORT).fit(X, y)
+    assert_array_equal(found.predict(X), expected)
+
+
+def test_skops_of_an_adapter_without_its_base(base):
+    skops = pytest.importorskip("skops.io")
+    X, y = make_data(1)
+    adapter = LoRAAdapter.from_fitted(base, store_base=False, **SHORT).fit(X, y)
+    stored = skops.dumps(adapter)
+    found = skops.loads(stored, trusted=skops.get_untrusted_types(data=stored))
+    assert get_tags(found) == get_tags(adapter)
+    assert_array_equal(found.attach_base(base).predict(X), adapter.predict(X))

@@ -209,3 +209,47 @@ def test_a_worker_killed_in_the_middle_costs_a_retry_and_not_the_result(client):
     assert_array_equal(found.predict(X), undisturbed)
     assert len(victims.get()) == 0
     assert workers - set(client.run(os.getpid).values()), "nobody was killed"
+
+
+def test_balanced_classes_are_those_of_all_partitions():
+    X, signal = table(400)
+    y = (signal > 3.0).astype(int)
+    order = np.argsort(y)  # the rare class is in the last partition only
+    balanced = FFNNClassifier((8,), class_weight="balanced", max_iter=3, random_state=0)
+    found = balanced.fit(lazily(X[order]), lazily(y[order]))
+    weights = {0: 200.0 / np.sum(y == 0), 1: 200.0 / np.sum(y == 1)}
+    by_hand = clone(balanced).set_params(class_weight=weights)
+    expected = by_hand.fit(lazily(X[order]), lazily(y[order]))
+    assert_allclose(found.predict_proba(X), expected.predict_proba(X), rtol=1e-6)
+
+
+def test_balanced_labels_need_all_rows():
+    X, y = table()
+    Y = np.column_stack([y > 0, y > 1]).astype(int)
+    with pytest.raises(ValueError, match="needs all rows at once"):
+        FFNNClassifier(class_weight="balanced").fit(lazily(X), lazily(Y))
+
+
+@pytest.mark.parametrize("kind", [FFNNRegressor, FFNNClassifier])
+def test_frames_are_scored(kind):
+    frames = pytest.importorskip("dask.dataframe")
+    pandas = pytest.importorskip("pandas")
+    X, y = table()
+    y = y if kind is FFNNRegressor else y > 0
+    frame = pandas.DataFrame(X, columns=list("abcd")).assign(y=y)
+    lazy = frames.from_pandas(frame, npartitions=3)
+    model = kind((8,), max_iter=3, random_state=0).fit(frame[list("abcd")], y)
+    assert model.score(lazy[list("abcd")], lazy["y"]) == model.score(frame[list("abcd")], y)
+
+
+def test_partitions_of_weight_0_are_left_out():
+    X, y = table()
+    weights = np.repeat([0.0, 1.0, 1.0, 1.0], 80)[:300]
+    found = net().fit(lazily(X), lazily(y), lazily(weights))
+    assert np.isfinite(found.predict(X)).all()
+
+
+def test_held_out_rows_are_refused():
+    X, y = table()
+    with pytest.raises(ValueError, match="early_stopping=True needs rows that are held out"):
+        net(early_stopping=True).fit(lazily(X), lazily(y))

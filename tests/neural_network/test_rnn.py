@@ -414,3 +414,54 @@ def test_bad_parameters_are_named():
     with pytest.raises(ValueError, match="sample 2, step 1"):
         model.fit([np.zeros(3), np.zeros(3), np.array([0.0, np.nan, 1.0])], [0, 1, 0])
     assert not hasattr(model, "n_channels_")
+
+
+# Units, precision and names
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("stem_channels", [0, 32])
+def test_half_precision_of_the_steps(cell, stem_channels):
+    model = RNNRegressor(cell=cell, stem_channels=stem_channels, random_state=0, max_iter=3)
+    model.set_params(precision="bf16-mixed").fit(EVEN, levels)
+    assert_allclose(
+        model.predict(EVEN),
+        clone(model).set_params(precision="float32").fit(EVEN, levels).predict(EVEN),
+        atol=0.2 * levels.std(),
+    )
+
+
+def test_far_values_in_single_precision():
+    rows = EVEN.astype(np.float32)
+    model = short().fit(rows, y)
+    far = model.predict_proba((rows * 1e20).astype(np.float32))
+    assert_array_equal(far, model.predict_proba((rows * 1e36).astype(np.float32)))
+    assert np.isfinite(far).all()
+
+
+@pytest.mark.parametrize("unit", [1e160, 1e-200])
+def test_units_that_cannot_be_squared_are_told(unit):
+    with pytest.raises(ValueError, match=r"Channel 0 of X holds values .* in another unit"):
+        short().fit(EVEN * unit, y)
+
+
+def test_names_of_channels_are_kept_and_checked():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"left": list(EVEN[:, :, 0]), "right": list(EVEN[:, :, 1])})
+    model = short().fit(frame, y)
+    assert list(model.feature_names_in_) == ["left", "right"]
+    assert_array_equal(model.predict_proba(frame), short().fit(EVEN, y).predict_proba(EVEN))
+    for wrong in (frame[["right", "left"]], frame.rename(columns={"left": "up"})):
+        with pytest.raises(ValueError, match="feature names should match"):
+            model.predict(wrong)
+
+
+def test_poolings_that_are_none_are_told():
+    with pytest.raises(ValueError, match="pooling must be one of"):
+        short(pooling=(["max"],)).fit(X, y)
+
+
+def test_streams_keep_the_precision_of_their_steps():
+    model = short(bidirectional=False).fit(EVEN, y)
+    found = model.stream().update(EVEN.astype(np.float32)).predict_proba()
+    assert found.dtype == model.predict_proba(EVEN.astype(np.float32)).dtype == np.float32

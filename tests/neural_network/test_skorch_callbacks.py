@@ -254,3 +254,19 @@ def test_validation_score_of_weighted_rows(kind):
     weights = np.random.default_rng(0).uniform(0.1, 3.0, size=80)
     net.fit(X, y, validation_set=(X, y, weights))
     assert_allclose(net.validation_scores_[0], net.score(X, y, weights), rtol=1e-4)
+
+
+def test_gradients_are_shown_before_the_step():
+    settings = {"solver": "sgd", "alpha": 0.0}
+    plain = FFNNRegressor(**SHORT | settings).fit(X, y)
+    kept = short(skorch_callbacks.GradientNormClipping(1e9), **settings).fit(X, y)
+    assert_array_equal(kept.predict(X), plain.predict(X))  # looked at and left
+    clipped = short(skorch_callbacks.GradientNormClipping(1e-12), **settings).fit(X, y)
+    start = FFNNRegressor(**SHORT | settings | {"learning_rate_init": 1e-30}).fit(X, y)
+    assert_allclose(clipped.predict(X), start.predict(X), rtol=1e-5)
+    assert all(p.grad is None for p in clipped.net_.module_.parameters())
+
+
+def test_scores_of_single_batches_are_refused():
+    with pytest.raises(TypeError, match=r"BatchScoring has no rows to score.*EpochScoring"):
+        short(skorch_callbacks.BatchScoring("r2", on_train=True)).fit(X, y)

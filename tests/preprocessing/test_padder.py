@@ -125,3 +125,9 @@ class FlattenTensor:
 
     def transform(self, X):
         return X.reshape(len(X), -1)
+
+
+def test_other_numbers_of_channels_are_refused_on_the_way_back():
+    padder = SequencePadder().fit(np.ones((4, 6, 3)))
+    with pytest.raises(ValueError, match="X has 7 channels, but SequencePadder is expecting 3"):
+        padder.inverse_transform(np.ones((2, 5, 7)))

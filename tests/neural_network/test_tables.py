@@ -1,0 +1,180 @@
+"""What the feed-forward estimators read: forms of tables, categories, labels and targets."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_ext import FFNNClassifier, FFNNRegressor
+
+pytest.importorskip("torch")
+pytest.importorskip("skorch")
+
+SHORT = {"max_iter": 3, "n_members": 2, "hidden_layer_sizes": (8,), "random_state": 0}
+rng = np.random.default_rng(0)
+X = np.column_stack([rng.integers(0, 4, 80), rng.normal(size=(80, 2))])
+y = X[:, 1] + X[:, 0] % 2
+
+
+def regressor(**settings):
+    return FFNNRegressor(**SHORT | settings)
+
+
+def classifier(**settings):
+    return FFNNClassifier(**SHORT | settings)
+
+
+# Forms of tables
+
+
+def test_lists_are_tables_too():
+    model = regressor(categorical_features=[0]).fit(X, y)
+    assert_array_equal(model.predict(X.tolist()), model.predict(X))
+    mixed = [["a", 1.0], ["b", 2.0]] * 10
+    words = regressor(categorical_features=[0]).fit(mixed, [1.0, 2.0] * 10)
+    as_objects = np.array(mixed, dtype=object)
+    assert_array_equal(words.predict(as_objects), words.predict(mixed))
+
+
+def test_tables_of_pyarrow():
+    pyarrow, pandas = pytest.importorskip("pyarrow"), pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": pandas.Categorical(list("xy") * 40), "b": X[:, 1]})
+    table = pyarrow.Table.from_pandas(frame)
+    model = regressor().fit(table, y)
+    assert list(model.feature_names_in_) == ["a", "b"]
+    assert_array_equal(model.predict(table), regressor().fit(frame, y).predict(frame))
+
+
+def test_wrong_numbers_of_axes_are_told_beside_categories():
+    model = regressor(categorical_features=[0])
+    for wrong in (X[:, 0], X[:, :, None]):
+        with pytest.raises(ValueError, match=r"Expected 2D array|Found array with dim 3"):
+            model.fit(wrong, y)
+    with pytest.raises(ValueError, match="Expected 2D array, got 1D array instead"):
+        model.fit(X, y).predict(X[0])
+
+
+def test_frames_without_rows_are_told():
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    frame = pandas.DataFrame({"a": pandas.Categorical(list("xy") * 40), "b": X[:, 1]})
+    model = regressor().fit(frame, y)
+    with pytest.raises(ValueError, match="Found array with 0 sample"):
+        model.predict(frame.iloc[:0])
+    with pytest.raises(ValueError, match="Expected a 2-dimensional container"):
+        model.predict(frame.iloc[0])
+    with pytest.raises(TypeError, match=r"LazyFrame, which has no rows yet. Give X.collect"):
+        model.fit(polars.from_pandas(frame).lazy(), y)
+
+
+def test_single_precision_of_frames_is_kept():
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    numbers = {"b": X[:, 1].astype(np.float32), "c": X[:, 2].astype(np.float32)}
+    frame = pandas.DataFrame(numbers)
+    missing = frame.astype("Float32")
+    missing.iloc[0, 0] = pandas.NA
+    for single in (frame, frame.astype("Float32"), missing, polars.DataFrame(numbers)):
+        assert regressor().fit(single, y).predict(single).dtype == np.float32
+    assert regressor().fit(frame.astype(float), y).predict(frame.astype(float)).dtype == np.float64
+
+
+# Categories
+
+
+def test_category_of_weightless_rows_is_unknown():
+    codes = np.r_[np.arange(0, 80, 2), np.arange(0, 20, 2)].astype(float)  # more than are one-hot
+    table = np.column_stack([codes, rng.normal(size=50)])
+    targets, model = rng.normal(size=50), regressor(categorical_features=[0])
+    alone = model.fit(table, targets)
+    expected, size = alone.predict(table), alone.n_parameters_
+    more = np.vstack([table, [7.0, 0.0]]), np.r_[targets, 5.0]
+    model.fit(*more, sample_weight=np.r_[np.ones(50), 0.0])
+    assert_array_equal(model.predict(table), expected)
+    assert model.n_parameters_ == size
+    assert_array_equal(model.predict([[7.0, 0.0]]), model.predict([[99.0, 0.0]]))
+
+
+@pytest.mark.parametrize("kind", ["interval", "date"])
+def test_categories_that_are_objects_are_stored_as_text(kind):
+    pandas, skops = pytest.importorskip("pandas"), pytest.importorskip("skops.io")
+    dates = pandas.Categorical(pandas.to_datetime(["2020-01-01", "2021-01-01"] * 40))
+    column = pandas.cut(X[:, 1], 4) if kind == "interval" else dates
+    frame = pandas.DataFrame({"a": column, "b": X[:, 2]})
+    model = regressor().fit(frame, y)
+    assert len(np.unique(model.predict(frame.assign(b=0.0)))) == len(column.categories)
+    stored = skops.dumps(model)
+    untrusted = skops.get_untrusted_types(data=stored)
+    assert [name.rpartition(".")[2] for name in untrusted] == ["FFNNRegressor"]
+    assert_array_equal(skops.loads(stored, trusted=untrusted).predict(frame), model.predict(frame))
+
+
+# Targets
+
+
+@pytest.mark.parametrize("values", [(-1, 1), (1, 2)])
+def test_indicators_are_0_and_1(values):
+    Y = np.where(X[:, 1:] > 0, values[1], values[0])
+    with pytest.raises(ValueError, match=r"must hold 0 and 1 only, an indicator matrix, got"):
+        classifier().fit(X, Y)
+
+
+def test_balanced_labels_count_weights():
+    Y = np.column_stack([X[:, 1] > 0.5, X[:, 2] > 0]).astype(int)[:30]
+    weights = rng.integers(0, 3, size=30).astype(float)
+    model = classifier(class_weight="balanced", precision="float64")
+    weighted = model.fit(X[:30], Y, sample_weight=weights).predict_proba(X)
+    rows = np.repeat(np.arange(30), weights.astype(int))
+    assert_allclose(model.fit(X[rows], Y[rows]).predict_proba(X), weighted, rtol=1e-6)
+
+
+def test_balanced_classes_are_not_for_partial_fit():
+    with pytest.raises(ValueError, match="'balanced' is not supported for partial_fit"):
+        classifier(class_weight="balanced").partial_fit(X, y > 0, classes=[False, True])
+
+
+def test_log_odds_are_those_of_the_members_that_count():
+    rows = np.column_stack([rng.normal(size=600) * 1e-3, rng.standard_cauchy((600, 3))])
+    rows = rows.astype(np.float32)
+    model = FFNNClassifier(
+        (64, 64), n_members=2, activation="identity", learning_rate="constant", dropout=0.0
+    ).set_params(learning_rate_init=0.05, max_iter=60, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(rows, rows[:, 0] > 0)
+        assert np.isfinite(model.decision_function(rows)).all()
+        model.predict(rows)
+
+
+@pytest.mark.parametrize("unit", [1e39, 1e-46])
+def test_targets_that_single_precision_cannot_hold(unit):
+    with pytest.raises(ValueError, match=r"which float32, the precision of X, cannot hold"):
+        regressor().fit(X.astype(np.float32), y * unit)
+
+
+def test_targets_that_double_precision_cannot_square():
+    with pytest.raises(ValueError, match=r"which float64, the precision of X, cannot hold or"):
+        regressor().fit(X, y * 1e-165)
+    assert_allclose(
+        regressor().fit(X, y * 1e-100).predict(X) * 1e100, regressor().fit(X, y).predict(X)
+    )
+
+
+def test_weightless_counts_do_not_make_a_positive_sum():
+    counts = np.r_[1.0, np.zeros(79)]
+    with pytest.raises(ValueError, match="needs y >= 0 with a positive sum"):
+        regressor(loss="poisson").fit(X, counts, sample_weight=np.r_[0.0, np.ones(79)])
+
+
+# Training
+
+
+def test_decay_takes_no_more_than_all():
+    model = FFNNRegressor(alpha=1000.0, max_iter=60, n_members=2, random_state=0)
+    assert np.isfinite(model.fit(X[:30], y[:30]).loss_)
+
+
+def test_the_net_says_where_it_learns():
+    net = regressor().fit(X, y).net_
+    for method in (net.fit, net.partial_fit):
+        with pytest.raises(TypeError, match="learns through its estimator"):
+            method(X, y)
