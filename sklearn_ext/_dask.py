@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_ext._optional import import_optional
 
-__all__ = ["aligned_partitions", "in_memory", "is_dask", "over_partitions"]
+__all__ = ["aligned_partitions", "each_in_memory", "in_memory", "is_dask", "over_partitions"]
 
 
 def is_dask(collection):
@@ -19,6 +19,11 @@ def in_memory(*collections):
     if not any(map(is_dask, collections)):
         return collections
     return import_optional("dask", extra="dask", purpose="dask collections").compute(*collections)
+
+
+def each_in_memory(*collections):
+    """Give the same, computed one after the other: dask warns of several kinds together."""
+    return [in_memory(collection)[0] for collection in collections]
 
 
 def aligned_partitions(X, *others):

@@ -3,8 +3,9 @@
 import numpy as np
 from scipy.special import stdtrit
 from sklearn import get_config
+from sklearn.metrics import r2_score
 
-from sklearn_ext._dask import over_partitions
+from sklearn_ext._dask import each_in_memory, over_partitions
 from sklearn_ext._validation import check_is_fitted, check_same_namespace, validate_data
 from sklearn_ext.linear_model._device_rows import namespace_of
 from sklearn_ext.linear_model._prediction import continued, predicted_values, variance_factors
@@ -96,7 +97,8 @@ class PredictionMixin:
         score : float
             R², the mean over targets.
         """
-        return super().score(X, y, sample_weight)
+        y, predicted, weights = each_in_memory(y, self.predict(X), sample_weight)
+        return r2_score(y, predicted, sample_weight=weights)
 
     def adjusted_r2(self, X, y, sample_weight=None):
         r"""Return R² with a charge for the number of terms.

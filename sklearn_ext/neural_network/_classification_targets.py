@@ -11,7 +11,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import check_array
 
-from sklearn_ext._dask import in_memory, over_partitions
+from sklearn_ext._dask import each_in_memory, over_partitions
 from sklearn_ext._onnx.responses import add_labels, add_probabilities
 from sklearn_ext._validation import Interval, StrOptions
 
@@ -111,7 +111,7 @@ class ClassificationTargets(ClassifierMixin):
         score : float
             In [0, 1].
         """
-        (y,), (predicted,), (weights,) = map(in_memory, (y, self.predict(X), sample_weight))
+        y, predicted, weights = each_in_memory(y, self.predict(X), sample_weight)
         return float(accuracy_score(y, predicted, sample_weight=weights))
 
     def _log_mean_exp(self, members):

@@ -36,7 +36,7 @@ default="flat_cosine"
     warmup_fraction : float, default=0.03
         Share of the run, in [0, 1), in which the rate rises from 0.
     max_iter : int or "auto", default="auto"
-        Epochs. "auto" is 48 for full batches of up to 64 rows, and 1160 / n^(1/3) within 10 and
+        Epochs. "auto" is 24 for full batches of up to 64 rows, and 1160 / n^(1/3) within 10 and
         64 for more rows n; 200 for "lbfgs".
     tol : float, default=0.0
         By how much the watched loss has to fall to count as better, >= 0. "lbfgs" ends where no
@@ -94,7 +94,9 @@ default="flat_cosine"
         ``net.optimizer_.param_groups`` may be changed where `learning_rate` is "constant" or
         "adaptive", once the warm-up is over; LRScheduler needs ``warmup_fraction=0.0`` too.
         EarlyStopping and Checkpoint with ``load_best=True`` decide on the weights that are kept.
-        Single batches are those of training only.
+        Single batches are those of training only, encoded and of all members, so that BatchScoring
+        is refused; EpochScoring takes its place. Gradients are in the parameters between
+        ``on_batch_begin`` and ``on_batch_end``, in ``on_grad_computed``.
 """
 
 _ATTRIBUTES = """\

@@ -16,7 +16,8 @@ LBFGS_ITERATIONS = 200  # as many as MLPRegressor takes
 # Up to so many rows a fit takes full batches in the dtype of X, without a validation split: then
 # a weight of 2 is exactly a row given twice.
 FULL_BATCH_ROWS = 64
-FULL_BATCHES = 48  # so many of them
+# So many of them. With more, nets on few rows are too sure of themselves where there is noise.
+FULL_BATCHES = 24
 
 
 class TrainingPlan:
@@ -278,7 +279,7 @@ class TrainingPlan:
         return int(min(512, max(64, n_rows / 40)))
 
     def _epochs(self, rows, steps_an_epoch):
-        """48 full batches, or 1160 / n^(1/3) epochs within 10 and 64."""
+        """24 full batches, or 1160 / n^(1/3) epochs within 10 and 64."""
         if self.max_iter != "auto":
             return self.max_iter
         if self.solver == "lbfgs":

@@ -7,7 +7,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils.validation import check_array
 
-from sklearn_ext._dask import in_memory, over_partitions
+from sklearn_ext._dask import each_in_memory, over_partitions
 from sklearn_ext._onnx.responses import add_prediction
 from sklearn_ext._validation import Interval, StrOptions
 
@@ -75,7 +75,7 @@ class RegressionTargets(RegressorMixin):
         score : float
             1 is perfect; 0 is what a constant reaches.
         """
-        (y,), (predicted,), (sample_weight,) = map(in_memory, (y, self.predict(X), sample_weight))
+        y, predicted, sample_weight = each_in_memory(y, self.predict(X), sample_weight)
         if not self._has_many_quantiles():
             return r2_score(y, predicted, sample_weight=sample_weight)
         scores = [

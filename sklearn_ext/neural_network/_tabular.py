@@ -74,8 +74,10 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
     def _numbers(self, X, reset):
         """Floats in the order of the columns."""
         if self._categorical is None:
-            dtype = _float_type(X) if _is_frame(X) else [np.float64, np.float32]
-            kinds = {"accept_sparse": "csr", "dtype": dtype}
+            # Of frames scikit-learn sees the precision of pandas' plain columns only.
+            is_single = _is_frame(X) and _float_type(X) == np.float32
+            dtypes = np.float32 if is_single else [np.float64, np.float32]
+            kinds = {"accept_sparse": "csr", "dtype": dtypes}
             X = validate_data(self, X, reset=reset, ensure_all_finite="allow-nan", **kinds)
             return SparseRows(X) if issparse(X) else X
         return self._coded(X.toarray() if issparse(X) else X, reset)

@@ -14,7 +14,6 @@ from sklearn_ext._validation import (
 )
 from sklearn_ext.neural_network._classification_targets import ClassificationTargets
 from sklearn_ext.neural_network._net_docstrings import CLASSES, CLASSIFICATION_PARAMETERS
-from sklearn_ext.neural_network._plan import FULL_BATCHES
 from sklearn_ext.neural_network._pooled_states import PooledStates
 from sklearn_ext.neural_network._text_docstrings import documented_text_net
 from sklearn_ext.neural_network._textual import BaseText
@@ -23,8 +22,8 @@ from sklearn_ext.neural_network._token_rows import TokenRows
 __all__ = ["TransformerClassifier"]
 
 # For a pre-trained model, chosen on held-out texts of three sets: a head that is new learns faster
-# than the encoder under it; epochs make so many steps, within bounds.
-HEAD_RATIO = 20.0
+# than the encoder under it; epochs make so many steps, within bounds, or so many full batches.
+HEAD_RATIO, FULL_BATCHES = 20.0, 48
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 300, 3, 10
 
 # Up to this share of what lengths differ, told by the classes, a batch is of texts of one length.

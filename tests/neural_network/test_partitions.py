@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from worker_processes import two_workers
@@ -230,16 +230,24 @@ def test_balanced_labels_need_all_rows():
         FFNNClassifier(class_weight="balanced").fit(lazily(X), lazily(Y))
 
 
-@pytest.mark.parametrize("kind", [FFNNRegressor, FFNNClassifier])
-def test_frames_are_scored(kind):
+@pytest.mark.parametrize(
+    "model",
+    [
+        FFNNRegressor((8,), max_iter=3, random_state=0),
+        FFNNClassifier((8,), max_iter=3, random_state=0),
+        PolynomialRegressor(),
+    ],
+)
+def test_frames_are_scored(model):
     frames = pytest.importorskip("dask.dataframe")
     pandas = pytest.importorskip("pandas")
     X, y = table()
-    y = y if kind is FFNNRegressor else y > 0
+    y = y > 0 if is_classifier(model) else y
     frame = pandas.DataFrame(X, columns=list("abcd")).assign(y=y)
     lazy = frames.from_pandas(frame, npartitions=3)
-    model = kind((8,), max_iter=3, random_state=0).fit(frame[list("abcd")], y)
-    assert model.score(lazy[list("abcd")], lazy["y"]) == model.score(frame[list("abcd")], y)
+    model = clone(model).fit(frame[list("abcd")], y)
+    expected = model.score(frame[list("abcd")], y)
+    assert_allclose(model.score(lazy[list("abcd")], lazy["y"]), expected, rtol=1e-12)
 
 
 def test_partitions_of_weight_0_are_left_out():
