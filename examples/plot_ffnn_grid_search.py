@@ -57,7 +57,7 @@ print(f"{'FFNNClassifier, more than 40 MPa':<44} accuracy {accuracy:.3f}, log-lo
 
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
 LossCurveDisplay.from_estimator(net, ax=left)
-left.set_yscale("log")
+left.set(yscale="log", title="Training")
 
 mean, std = net.predict(X_test, return_std=True)
 middle.errorbar(y_test, mean, yerr=2 * std, fmt=".", alpha=0.5, elinewidth=0.8)
