@@ -12,7 +12,13 @@ from sklearn.utils import check_array
 from sklearn_ext._sequence_values import AXIS_ORDERS, Sequences, check_finite, oriented
 from sklearn_ext._validation import _check_feature_names, validate_data
 
-__all__ = ["Sequences", "columns_of_arrays", "read_sequences", "validate_sequences"]
+__all__ = [
+    "Sequences",
+    "check_channels",
+    "columns_of_arrays",
+    "read_sequences",
+    "validate_sequences",
+]
 
 FLOATS = [np.float64, np.float32]  # kept as they are; other numbers become the first
 
@@ -104,15 +110,21 @@ def validate_sequences(estimator, X, *, reset, axis_order="channels_last", min_t
     names_channels = hasattr(X, "columns") and len(X.columns) == sequences.n_channels
     if reset:
         _keep_books(estimator, sequences)
-    elif sequences.n_channels != estimator.n_channels_:
-        raise ValueError(
-            f"X has {sequences.n_channels} channels, but {type(estimator).__name__} is expecting "
-            f"{estimator.n_channels_} channels as input."
-        )
+    else:
+        check_channels(estimator, sequences)
     if names_channels and sequences.form == "ragged":
         if reset or hasattr(estimator, "feature_names_in_"):
             _check_feature_names(estimator, X, reset=reset)
     return sequences
+
+
+def check_channels(estimator, sequences):
+    """Raise an error for another number of channels than an estimator was fitted on."""
+    if sequences.n_channels != estimator.n_channels_:
+        raise ValueError(
+            f"X has {sequences.n_channels} channels, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_channels_} channels as input."
+        )
 
 
 def _without_columns(estimator, X, *, reset, **checks):

@@ -108,24 +108,30 @@ def unlike_peft(base: nn.Module, name: str, *, use_dora: bool) -> str | None:
         return "the layer is a convolution in groups, of which only the second matrix is there"
     if use_dora and isinstance(owner, nn.Embedding):
         return "use_dora=True learns the norms of the columns of a table there, of its rows here"
-    if sum(_weight(other) is _weight(owner) for other in base.modules()) > 1:
+    if _is_tied(base, name):
         return "the weight is tied, and is changed in one of its places there, in all here"
     return None
 
 
 def tied_whole(base: nn.Module, name: str) -> str | None:
     """Tell why PEFT computes something else with a parameter that is trained whole."""
-    path, _, local = name.rpartition(".")
-    parameter = base.get_submodule(path)._parameters.get(local)
-    owners = (p for module in base.modules() for p in module._parameters.values())
-    if parameter is not None and sum(other is parameter for other in owners) > 1:
+    if _is_tied(base, name):
         return "the weight is tied, and is trained in one of its places there, in all here"
     return None
 
 
-def _weight(owner: nn.Module) -> Any:
-    """The weight of a layer, in its quantised form where it has one."""
-    return getattr(owner, "stored", owner._parameters.get("weight"))
+def _is_tied(base: nn.Module, name: str) -> bool:
+    """Tell whether several layers have a parameter, or what is stored of it where it is quantised.
+
+    Buffers, which a file may hold too, are none.
+    """
+    path, _, local = name.rpartition(".")
+    owner = base.get_submodule(path)
+    kept: Any = owner._parameters.get(local)
+    if local == "weight":
+        kept = getattr(owner, "stored", kept)
+    parts = ((*m._parameters.values(), *m._modules.values()) for m in base.modules())
+    return kept is not None and sum(part is kept for of_one in parts for part in of_one) > 1
 
 
 def settings_in(config: dict[str, Any]) -> dict[str, Any]:

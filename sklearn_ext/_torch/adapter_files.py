@@ -210,8 +210,8 @@ def read_adapter(directory: Path, base: nn.Module, *, root: str = "") -> StoredA
     tensors, notes = _stored_tensors(directory, root, _prefix(base, root))
     names = dict(base.named_parameters(remove_duplicate=False)) | dict(base.named_buffers())
     tensors = _without_copies(tensors, names, root)
-    left_out = [name for name in tensors if _is_left_out(base.get_submodule(root), name)]
-    tensors = {name: tensor for name, tensor in tensors.items() if name not in left_out}
+    inner = base.get_submodule(root)
+    tensors = {name: t for name, t in tensors.items() if not _is_left_out(inner, name)}
     targets, whole = _what_is_changed(tensors, names, root)
     if config["peft_type"] == OF_PEFT and not notes:
         _check_alike(base, targets, whole, settings)

@@ -214,7 +214,11 @@ class BaseNet(
 
     def _member_mean(self, values):
         """Average arrays of members, (n_members, ...), by their shares where they have some."""
-        shares = self._member_shares(values.dtype)
+        return self._mean_by(values, self._member_shares(values.dtype))
+
+    @staticmethod
+    def _mean_by(values, shares):
+        """Average arrays of members by shares that sum to 1; None for equal ones."""
         return values.mean(axis=0) if shares is None else np.tensordot(shares, values, axes=1)
 
     def _build_net(self, generator):

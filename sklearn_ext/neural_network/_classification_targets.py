@@ -120,9 +120,7 @@ class ClassificationTargets(ClassifierMixin):
         if shares is not None:  # a member that does not count may have the highest value
             members, shares = members[shares > 0], shares[shares > 0]
         highest = members.max(axis=0)
-        powers = np.exp(members - highest)
-        mean = powers.mean(axis=0) if shares is None else np.tensordot(shares, powers, axes=1)
-        return highest + np.log(mean)
+        return highest + np.log(self._mean_by(np.exp(members - highest), shares))
 
     def _probability(self, responses):
         found = np.exp(self._log_mean_exp(responses))

@@ -266,18 +266,9 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
 
         return TextLikelihood(GPT(**self._architecture, generator=generator))
 
-    def _build_net(self, generator):
-        super()._build_net(generator)
-        if "config" in self._architecture and not next(self._body().parameters()).is_meta:
-            self._find_how_tokens_see(self._body())
+    _body_name, _trait = "body", "packs"
 
-    def _adapted_module(self, module, generator):
-        found = super()._adapted_module(module, generator)
-        if "config" in self._architecture and "packs" not in self._architecture:
-            self._find_how_tokens_see(found.body)
-        return found
-
-    def _find_how_tokens_see(self, body):
+    def _found_trait(self, body):
         """Try whether a pre-trained model looks back only, and several texts may share a row."""
         from sklearn_ext._torch.pretrained import is_causal, keeps_apart
 
@@ -287,13 +278,7 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
                 "depends on later ones, so it has no likelihood of texts. Use a decoder, such as "
                 "GPT-2 or Llama; an encoder is for TransformerClassifier."
             )
-        body.packs = keeps_apart(body)
-        self._architecture = {**self._architecture, "packs": body.packs}
-
-    _body_name = "body"
-
-    def _body(self):
-        return self.net_.module_.body
+        return keeps_apart(body)
 
     def _build_loss(self):
         from sklearn_ext._torch.likelihood import NextTokenLoss

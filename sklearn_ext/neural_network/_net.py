@@ -115,12 +115,12 @@ class Net(skorch.NeuralNet):
 
     def fit(self, X, y=None, **fit_params):
         """Refuse to start anew: the estimator makes the net of what it has learned of the data."""
-        _check_run(X)
-        return super().fit(X, y, **fit_params)
+        raise _learns_elsewhere()
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """Train on the rows of a `Run`."""
-        _check_run(X)
+        if not isinstance(X, Run):
+            raise _learns_elsewhere()
         self._run, epochs = X, self.max_epochs if epochs is None else epochs
         try:
             if hasattr(self.optimizer_, "minimize"):
@@ -285,13 +285,11 @@ class Net(skorch.NeuralNet):
         )
 
 
-def _check_run(X):
-    """Raise an error for data that the estimator has not prepared."""
-    if not isinstance(X, Run):
-        raise TypeError(
-            "This net learns through its estimator, which encodes rows and targets: call fit or "
-            "partial_fit of that. A training loop of your own can take net_.module_."
-        )
+def _learns_elsewhere():
+    return TypeError(
+        "This net learns through its estimator, which encodes rows and targets: call fit or "
+        "partial_fit of that. A training loop of your own can take net_.module_."
+    )
 
 
 def _stopped_early(callbacks):

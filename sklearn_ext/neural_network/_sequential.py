@@ -220,13 +220,13 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
         device = next(module.parameters()).device
         inputs = model._prediction_inputs(sequences, device)
         targets, loss = torch.from_numpy(model._encode_target(y)).to(device), model._build_loss()
-        shares = torch.from_numpy(_shares(model._row_weights(y, None), len(y))).to(device)
+        weights = torch.from_numpy(model._weights_or_ones(y)).to(device)
         of_members = [
             state_gradient_norms(
                 net,
                 module.prepared(inputs),
                 inputs["lengths"],
-                lambda raw: (loss(raw, targets) * shares).sum(),
+                lambda raw: (loss(raw, targets) * weights).sum() / weights.sum(),
             )
             for net in module.nets
         ]
@@ -240,10 +240,15 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
         model = clone(self)
         model._validate_params()
         sequences, y = model._read_rows(X, reset=True), model._read_target(y, reset=True)
-        weights = len(y) * _shares(model._row_weights(y, None), len(y))
+        weights = model._weights_or_ones(y)
         model._learn_inputs(sequences, y, weights)
         model._learn_target(y, weights, sequences.dtype)
         return model, model._build_module(make_generator(model.random_state))
+
+    def _weights_or_ones(self, y):
+        """Weights of the rows by their classes."""
+        weights = self._row_weights(y, None)
+        return np.ones(len(y)) if weights is None else weights
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -262,12 +267,6 @@ def _check_units(values):
             f"Channel {worst} of X holds values of up to {largest[worst]:.3g} that vary by "
             f"{spread[worst]:.3g}, beyond what single precision holds. Give it in another unit."
         )
-
-
-def _shares(weights, n_rows):
-    """Share of each row in the loss."""
-    weights = np.ones(n_rows) if weights is None else weights
-    return weights / weights.sum()
 
 
 def _root_mean_square(of_members, name):

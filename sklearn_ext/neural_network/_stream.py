@@ -5,7 +5,7 @@ import copy
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 
-from sklearn_ext._sequences import read_sequences
+from sklearn_ext._sequences import check_channels, read_sequences
 
 __all__ = ["SequenceStream"]
 
@@ -117,11 +117,7 @@ class SequenceStream:
         found = read_sequences(X, axis_order=self.estimator.axis_order)
         if np.any(found.lengths < found.n_timesteps):
             raise ValueError("A stream takes equally many steps of all its sequences.")
-        if found.n_channels != self.estimator.n_channels_:
-            raise ValueError(
-                f"X has {found.n_channels} channels, but {type(self.estimator).__name__} is "
-                f"expecting {self.estimator.n_channels_} channels as input."
-            )
+        check_channels(self.estimator, found)
         if self._pooled is not None and len(found) != self._pooled.shape[1]:
             raise ValueError(
                 f"X has {len(found)} sequences, but this stream follows {self._pooled.shape[1]}."

@@ -21,7 +21,7 @@ from sklearn_ext.neural_network._tables import fit_encoding
 
 __all__ = ["BaseFeedForward"]
 
-# What the frames of numpy's, pandas', polars' and pyarrow's numbers call single precision.
+# What numpy, pandas, polars and pyarrow call single precision.
 SINGLE = "float32", "Float32", "float[pyarrow]"
 ENCODED_AT_ONCE = 100_000_000  # numbers; larger tables are encoded batch by batch
 PREDICTED_AT_ONCE = 2**22  # numbers before their encoding
@@ -281,10 +281,8 @@ def _is_frame(X):
 
 def _float_type(X, numeric=slice(None)):
     """Single precision where all numbers come in it; codes fit into that too."""
-    kinds = np.array(list(map(str, X.dtypes)) if _is_frame(X) else [str(X.dtype)])
-    kinds = kinds[numeric] if _is_frame(X) else kinds
-    single = len(kinds) and np.isin(kinds, SINGLE).all()
-    return np.float32 if single else np.float64
+    kinds = np.array([*map(str, X.dtypes)])[numeric] if _is_frame(X) else [str(X.dtype)]
+    return np.float32 if len(kinds) and np.isin(kinds, SINGLE).all() else np.float64
 
 
 def _column(X, index):

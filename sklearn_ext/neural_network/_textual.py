@@ -50,7 +50,9 @@ class BaseText(BaseNet):
     - ``_learn_texts(texts)`` to call, before it cuts texts into tokens for a new net;
     - ``_frames_texts``, whether the tokenizer of a pre-trained model puts its special tokens around
       texts;
-    - ``_body()``, the part of the net that a pre-trained model is, and ``_body_name``.
+    - ``_body_name``, the part of the net that a pre-trained model is;
+    - ``_trait``, an argument and attribute of that part that only its weights tell, and
+      ``_found_trait(body)``, which tries it out, or raises an error for a model of no use.
     """
 
     _most_rows_seen_to_the_end = 2000
@@ -138,11 +140,25 @@ class BaseText(BaseNet):
             from sklearn_ext._torch.pretrained import most_positions
             from sklearn_ext._torch.pretrained_files import copy_weights, leave_weights
 
-            body = self._body()
+            body = getattr(self.net_.module_, self._body_name)
             self._check_sees(most_positions(body))
             with _naming(self.model):
                 if not (self._leaves_weights and leave_weights(body, self.model)):
                     copy_weights(body, self.model)
+            if not next(body.parameters()).is_meta:
+                self._try_out(body)
+
+    def _adapted_module(self, module, generator):
+        found = super()._adapted_module(module, generator)
+        if "config" in self._architecture and self._trait not in self._architecture:
+            self._try_out(getattr(found, self._body_name))
+        return found
+
+    def _try_out(self, body):
+        """Find the trait of a pre-trained model, now that its weights are there."""
+        found = self._found_trait(body)
+        setattr(body, self._trait, found)
+        self._architecture = {**self._architecture, self._trait: found}
 
     def _own_architecture(self):
         """Sizes of a net of our own."""

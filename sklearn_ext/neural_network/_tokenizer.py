@@ -161,11 +161,13 @@ def trained_tokenizer(texts, vocab_size):
     )
     texts = list(texts)
     for text in texts:
-        if not text.isascii() and text != text.encode("utf-8", "ignore").decode("utf-8"):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
             raise ValueError(
                 f"tokenizer='bpe' cannot learn from {text[:40]!r}, which holds half of a surrogate "
                 "pair and is no Unicode text. Leave it out, or take tokenizer='byte'."
-            )
+            ) from error
     model.train_from_iterator(texts, trainer)
     # The token of both ends is none of the model's, so that no text can hold it.
     end = model.get_vocab_size()

@@ -306,27 +306,13 @@ class TransformerClassifier(ClassificationTargets, PooledStates, BaseText):
 
         return TextEncoder(**self._architecture, generator=generator)
 
-    def _build_net(self, generator):
-        super()._build_net(generator)
-        if "config" in self._architecture and not next(self._body().parameters()).is_meta:
-            self._find_what_padding_does(self._body())
+    _body_name, _trait = "encoder", "hides_padding"
 
-    def _adapted_module(self, module, generator):
-        found = super()._adapted_module(module, generator)
-        if "config" in self._architecture and "hides_padding" not in self._architecture:
-            self._find_what_padding_does(found.encoder)
-        return found
-
-    def _find_what_padding_does(self, body):
+    def _found_trait(self, body):
+        """Try whether texts of unequal length can be side by side in a pre-trained model."""
         from sklearn_ext._torch.pretrained import hides_padding
 
-        body.hides_padding = hides_padding(body)
-        self._architecture = {**self._architecture, "hides_padding": body.hides_padding}
-
-    _body_name = "encoder"
-
-    def _body(self):
-        return self.net_.module_.encoder
+        return hides_padding(body)
 
     @property
     def _new_layers(self):

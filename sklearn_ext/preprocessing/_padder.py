@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 
 from sklearn_ext._documentation import DocumentationLinkMixin
 from sklearn_ext._sequence_values import AXIS_ORDERS, oriented
-from sklearn_ext._sequences import read_sequences
+from sklearn_ext._sequences import check_channels, read_sequences
 from sklearn_ext._validation import (
     Interval,
     StrOptions,
@@ -168,11 +168,7 @@ class SequencePadder(DocumentationLinkMixin, SequenceTransformerMixin, BaseEstim
         if lengths is not None:
             X = _cut(X, lengths, self.axis_order)
         found = read_sequences(X, axis_order=self.axis_order)
-        if found.n_channels != self.n_channels_:
-            raise ValueError(
-                f"X has {found.n_channels} channels, but SequencePadder is expecting "
-                f"{self.n_channels_} channels as input."
-            )
+        check_channels(self, found)
         return replace(found, form="ragged", one_dimensional=self._one_dimensional).restored()
 
     def get_lengths(self, X):
