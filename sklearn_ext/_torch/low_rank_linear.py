@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from sklearn_ext._torch.products import product
 from sklearn_ext._torch.quantization import StoredWeight
 
 __all__ = ["low_rank_linear"]
@@ -47,7 +48,8 @@ class _LowRankLinear(torch.autograd.Function):
         by_B = torch.mul(narrow @ gradient, ctx.scaling).mT.contiguous()
         by_inputs = None
         if ctx.needs_input_grad[0]:
-            by_inputs = ctx.stored.product_back(gradient) if ctx.stored else gradient @ weight
+            stored = ctx.stored
+            by_inputs = stored.product_back(gradient) if stored else product(gradient, weight)
             by_inputs = by_inputs.addmm_(by_narrow.mT, A).view(*ctx.front, -1)
         return by_inputs, None, None, by_narrow @ rows, by_B, None
 
@@ -57,7 +59,7 @@ def _outputs(rows: Tensor, weight: Tensor | StoredWeight, bias: Tensor | None) -
     if isinstance(weight, StoredWeight):
         outputs = weight.product(rows)
         return outputs if bias is None else outputs.add_(bias)
-    return rows @ weight.mT if bias is None else torch.addmm(bias, rows, weight.mT)
+    return product(rows, weight.mT, bias)
 
 
 def low_rank_linear(

@@ -1,10 +1,13 @@
 """Weights in 4 or 8 bits: 4-bit NormalFloat with double quantisation, and rows of int8."""
 
 from collections.abc import Iterator
+from functools import reduce
 from math import gcd
 
 import torch
 from torch import nn
+
+from sklearn_ext._torch.products import product
 
 __all__ = ["NF4", "Int8Rows", "StoredWeight", "nf4_codebook"]
 
@@ -72,22 +75,17 @@ class StoredWeight(nn.Module):
         if not self.rows_first:
             return inputs @ self.dequantized(inputs.dtype)
         flat = inputs.reshape(-1, inputs.shape[-1])
-        found = flat.new_empty(*inputs.shape[:-1], self.shape[0])
-        outputs = found.view(len(flat), -1)
-        for rows, weight in self._row_blocks(flat.dtype):
-            torch.mm(flat, weight.mT, out=outputs[:, rows])
-        return found
+        parts = [product(flat, weight.mT) for _, weight in self._row_blocks(flat.dtype)]
+        outputs = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+        return outputs.view(*inputs.shape[:-1], -1)
 
     def product_back(self, gradient: Tensor) -> Tensor:
         """Multiply the gradient of outputs (..., n_out) to that of inputs, (..., n_in)."""
         if not self.rows_first:
             return gradient @ self.dequantized(gradient.dtype).mT
         flat = gradient.reshape(-1, gradient.shape[-1])
-        found = flat.new_empty(*gradient.shape[:-1], self.shape[1])
-        sums = found.view(len(flat), -1)
-        for rows, weight in self._row_blocks(flat.dtype):
-            sums.addmm_(flat[:, rows], weight, beta=float(rows.start > 0))
-        return found
+        parts = (product(flat[:, rows], weight) for rows, weight in self._row_blocks(flat.dtype))
+        return reduce(Tensor.add_, parts).view(*gradient.shape[:-1], -1)
 
     def _row_blocks(self, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
         """Yield which rows, and them: never all of a large matrix are there at once."""

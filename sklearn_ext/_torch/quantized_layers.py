@@ -61,7 +61,7 @@ class _Quantized:
         """Multiply."""
         product: Tensor = _FrozenProduct.apply(inputs, self.stored)
         bias: Tensor | None = self.bias  # type: ignore[attr-defined]
-        return product if bias is None else product.add_(bias)
+        return product if bias is None else product + bias
 
 
 class QuantizedLinear(_Quantized, nn.Linear):  # type: ignore[override]
