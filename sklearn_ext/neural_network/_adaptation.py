@@ -61,7 +61,7 @@ class NetAdaptation:
         if getattr(base, "gradient_checkpointing", False):
             settings = {**settings, "gradient_checkpointing": True}
         adapted = shallow_copy(base)
-        adapted._adaptation, adapted.t_ = settings, 0
+        adapted._adaptation, adapted.t_, adapted._fold_state = settings, 0, None
         adapted.net_ = _wrapped(base, adapted._adapted_module(base.net_.module_, generator))
         return adapted
 

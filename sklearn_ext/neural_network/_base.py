@@ -226,7 +226,7 @@ class BaseNet(
         from sklearn_ext._torch.device import resolve_device
         from sklearn_ext.neural_network._net import wrapped_module
 
-        self._adaptation = None
+        self._adaptation = self._fold_state = None
         self.net_ = wrapped_module(
             self._build_module(generator),
             self._build_loss(),

@@ -35,7 +35,8 @@ _NET_PARAMETERS = """\
         Whether to print the losses of every epoch.
     warm_start : bool, default=False
         Whether another `fit` goes on from the weights of the last one. Parameters that the net
-        is made of must be the same then; those of the training may differ.
+        is made of must be the same then; those of the training may differ. As many $samples are
+        held out by the same draw as before, so that none is watched that was learned from.
     momentum : float, default=0.9
         Momentum of "sgd", in [0, 1].
     nesterovs_momentum : bool, default=True

@@ -29,6 +29,8 @@ class TrainingPlan:
 
     # Up to so many rows `early_stopping="auto"` holds none out.
     _most_rows_seen_to_the_end = FULL_BATCH_ROWS
+    # State of the generator from which a net's folds were drawn first; None before.
+    _fold_state = None
 
     _parameter_constraints = {
         "solver": [StrOptions({"adam", "sgd"})],
@@ -343,8 +345,20 @@ class TrainingPlan:
                 "early_stopping=False, or give a validation_set."
             )
         turns, device = self._member_turns(), self.net_.device
+        generator = self._fold_generator(generator)
         folds = member_folds(len(y), self._strata(y), self._fraction(len(y)), turns, generator)
         return tuple(rows.to(device) for rows in folds)
+
+    def _fold_generator(self, generator):
+        """Draw the folds of a net always alike: what one fit has learned none shall watch."""
+        import torch
+
+        if self._fold_state is None:
+            self._fold_state = generator.get_state().numpy()
+            return generator
+        first = torch.Generator()
+        first.set_state(torch.from_numpy(np.array(self._fold_state)))
+        return first
 
     def _fraction(self, n_rows):
         """Share of held-out rows: 1/8, for few rows 60 of them up to 1/4."""

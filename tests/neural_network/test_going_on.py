@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sklearn_ext import FFNNClassifier, FFNNRegressor, RNNClassifier, RNNRegressor
+from sklearn_ext import FFNNClassifier, FFNNRegressor, LoRAAdapter, RNNClassifier, RNNRegressor
 
 torch = pytest.importorskip("torch")
 skorch_callbacks = pytest.importorskip("skorch.callbacks")
@@ -140,6 +140,40 @@ def test_every_call_of_partial_fit_has_an_order_and_a_dropout_of_its_own():
     first, second, third = (torch.cat(parts).flatten() for parts in orders)
     assert not torch.equal(first, second)
     assert not torch.equal(second, third)
+
+
+class HeldOut(skorch_callbacks.Callback):
+    """Keeps the targets that the last run has held out."""
+
+    def on_epoch_end(self, net, dataset_valid=None, **kwargs):
+        if dataset_valid is not None:  # partial_fit holds out none
+            type(self).last = dataset_valid.y
+
+
+WATCHED = {"early_stopping": True, "warm_start": True, "callbacks": [HeldOut()]}
+
+
+@pytest.mark.parametrize("random_state", [0, None, np.random.RandomState(0)])
+@pytest.mark.parametrize("kind", [FFNNRegressor, RNNRegressor])
+def test_rows_held_out_by_one_fit_are_held_out_by_the_next(kind, random_state):
+    model = kind(max_iter=1, n_members=2, random_state=random_state, **WATCHED).fit(X, y)
+    first = HeldOut.last
+    assert_array_equal(model.fit(X, y) and HeldOut.last, first)
+    model = pickle.loads(pickle.dumps(model))
+    assert_array_equal(model.partial_fit(X, y).fit(X, y) and HeldOut.last, first)
+    assert len(model.fit(X[:50], y[:50]) and HeldOut.last) < len(first)
+    assert len(model.set_params(warm_start=False).fit(X, y) and HeldOut.last) == len(first)
+
+
+def test_an_adapter_that_goes_on_holds_out_the_same_rows():
+    base = FFNNRegressor(callbacks=[HeldOut()], early_stopping=True, **SHORT).fit(X, y)
+    of_base = HeldOut.last
+    settings = {"early_stopping": True, "warm_start": True, "max_iter": 1}
+    adapter = LoRAAdapter.from_fitted(base, random_state=1, **settings).fit(X, y)
+    first = HeldOut.last
+    assert not np.array_equal(first, of_base)  # its own random_state draws them
+    adapter = pickle.loads(pickle.dumps(adapter.fit(X, y)))
+    assert_array_equal(adapter.fit(X, y) and HeldOut.last, first)
 
 
 def test_batches_without_some_class_are_taken():
