@@ -35,8 +35,9 @@ class BaseNet(
 
     - ``_read_rows(X, reset=)`` validates X and gives rows: an object with `len`, `dtype` and
       indexing by a slice or a mask.
-    - ``_learn_inputs(rows, y, weights)`` sets what the module needs to know of training rows;
-      weights are positive.
+    - ``_learn_inputs(rows, y, weights, constant_scale)`` sets what the module needs to know of
+      training rows; weights are positive. `constant_scale` is the scale of what is constant in
+      them.
     - ``_build_module(generator)`` makes the module from these attributes and from
       ``_watches_rows``, which tells whether a run watches validation rows. It maps what
       ``_prediction_inputs`` gives to raw outputs of shape (n_samples, n_members, n_outputs).
@@ -99,7 +100,8 @@ class BaseNet(
         data = rows, y, weights = self._weighted_rows(rows, y, sample_weight, reset=not going_on)
         if not going_on:
             ones = np.ones(len(y)) if weights is None else weights
-            self._learn_inputs(rows, y, ones)
+            # What is constant in the first rows of several calls may vary in later ones.
+            self._learn_inputs(rows, y, ones, constant_scale=float(partial))
             self._learn_target(y, ones, rows.dtype)
         valid = self._read_validation(validation_set)
         if not going_on:

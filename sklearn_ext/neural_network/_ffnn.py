@@ -141,7 +141,8 @@ class FFNNRegressor(RegressionTargets, BaseFeedForward):
     def partial_fit(self, X, y, sample_weight=None):
         """Go once through some rows, at the initial learning rate.
 
-        Scales, bins and categories are those of the first call.
+        Scales, bins and categories are those of the first call. A column of one value there has
+        the scale 1 about it and no bins.
 
         Parameters
         ----------
@@ -280,7 +281,8 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Go once through some rows, at the initial learning rate.
 
-        Scales, bins and categories are those of the first call.
+        Scales, bins and categories are those of the first call. A column of one value there has
+        the scale 1 about it and no bins.
 
         Parameters
         ----------

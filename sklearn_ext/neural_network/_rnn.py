@@ -133,7 +133,8 @@ class RNNRegressor(RegressionTargets, BaseRecurrent):
     def partial_fit(self, X, y, sample_weight=None):
         """Go once through some sequences, at the initial learning rate.
 
-        Scales and memory are those of the first call.
+        Scales and memory are those of the first call. A channel of one value there has the scale 1
+        about it.
 
         Parameters
         ----------
@@ -271,7 +272,8 @@ class RNNClassifier(ClassificationTargets, BaseRecurrent):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Go once through some sequences, at the initial learning rate.
 
-        Scales and memory are those of the first call.
+        Scales and memory are those of the first call. A channel of one value there has the scale 1
+        about it.
 
         Parameters
         ----------

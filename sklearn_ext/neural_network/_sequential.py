@@ -66,7 +66,7 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
         data = super()._weighted_rows(sequences, y, sample_weight, reset=reset)
         return _merged(*data) if self.shuffle else data
 
-    def _learn_inputs(self, sequences, y, weights):
+    def _learn_inputs(self, sequences, y, weights, constant_scale=0.0):
         """Find centre and scale of the channels, and what the module is made of."""
         of_steps = np.repeat(weights, sequences.lengths)
         values = sequences.values.astype(np.float64)
@@ -74,7 +74,7 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
         self._center = np.average(values, axis=0, weights=of_steps)
         spread = np.sqrt(np.average((values - self._center) ** 2, axis=0, weights=of_steps))
         varies = spread > 1e-10 * np.abs(self._center)
-        self._scale = np.where(varies, 1.0 / np.where(varies, spread, 1.0), 0.0)
+        self._scale = np.where(varies, 1.0 / np.where(varies, spread, 1.0), constant_scale)
         self._n_nets = self.n_members
         self._architecture = self._chosen_architecture(int(sequences.lengths.max()))
 

@@ -50,7 +50,7 @@ def _scale(quartiles, lowest, highest):
     return 2.0 / (highest - lowest) if highest > lowest else 0.0
 
 
-def fit_encoding(X, categorical, weights, n_bins):
+def fit_encoding(X, categorical, weights, n_bins, constant_scale=0.0):
     """Find medians, scales, bins and categories of a table.
 
     Parameters
@@ -65,6 +65,8 @@ def fit_encoding(X, categorical, weights, n_bins):
     n_bins : int or "auto"
         Bins of equal weight for the piecewise linear encoding of a numeric column; 0 for none.
         "auto" is 32, or as many as make 512 for all columns.
+    constant_scale : float, default=0.0
+        Scale of numeric columns of a single value; 0 leaves them out for ever.
 
     Returns
     -------
@@ -79,7 +81,7 @@ def fit_encoding(X, categorical, weights, n_bins):
         values, of_values = read(column)
         if np.isnan(values).any():
             missing.append(column)
-        found = _numeric_column(values, of_values, n_bins)
+        found = _numeric_column(values, of_values, n_bins, constant_scale)
         center.append(found[0])
         scale.append(found[1])
         bins += [(column, left, right - left) for left, right in found[2]]
@@ -141,14 +143,14 @@ def _categories(read, columns):
     }
 
 
-def _numeric_column(values, weights, n_bins):
+def _numeric_column(values, weights, n_bins, constant_scale):
     """Median, inverse scale and bins (pairs of edges) of one column."""
     known = ~np.isnan(values)
     if not known.any():
-        return 0.0, 0.0, []
+        return 0.0, constant_scale, []
     values, weights = values[known].astype(np.float64), weights[known]
     quartiles = weighted_quantiles(values, weights, np.array([0.25, 0.5, 0.75]))
-    scale = _scale(quartiles, values.min(), values.max())
+    scale = _scale(quartiles, values.min(), values.max()) or constant_scale
     if not n_bins:
         return quartiles[1], scale, []
     levels = np.arange(n_bins + 1) / n_bins

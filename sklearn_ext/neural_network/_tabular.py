@@ -99,7 +99,7 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
             )
         return coded
 
-    def _learn_inputs(self, table, y, weights):
+    def _learn_inputs(self, table, y, weights, constant_scale=0.0):
         """Find what the encoding needs."""
         categorical = self._categorical
         if categorical is None:
@@ -107,7 +107,7 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
         else:
             self._forget_unseen_categories(table)
         columns = table.table if isinstance(table, SparseRows) else table
-        self._encoding = fit_encoding(columns, categorical, weights, self.n_bins)
+        self._encoding = fit_encoding(columns, categorical, weights, self.n_bins, constant_scale)
         self.n_layers_ = len(_widths(self.hidden_layer_sizes)) + 2
 
     def _forget_unseen_categories(self, table):

@@ -112,7 +112,7 @@ class BaseText(BaseNet):
             self.tokenizer_ = trained_tokenizer(texts, self.vocab_size)
         self._architecture = self._own_architecture()
 
-    def _learn_inputs(self, rows, y, weights):
+    def _learn_inputs(self, rows, y, weights, constant_scale=0.0):
         """All that is to be known was needed for cutting the texts into tokens."""
 
     def _read_pretrained(self):

@@ -5,6 +5,8 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.datasets import load_iris
 
 from sklearn_ext import FFNNClassifier, FFNNRegressor, LoRAAdapter, RNNClassifier, RNNRegressor
 
@@ -140,6 +142,50 @@ def test_every_call_of_partial_fit_has_an_order_and_a_dropout_of_its_own():
     first, second, third = (torch.cat(parts).flatten() for parts in orders)
     assert not torch.equal(first, second)
     assert not torch.equal(second, third)
+
+
+def test_iris_is_learned_row_by_row():
+    flowers, kinds = load_iris(return_X_y=True)
+    order = np.random.default_rng(0).permutation(150)
+    model = FFNNClassifier(n_members=2, random_state=0)
+    for row in np.tile(order, 3):
+        model.partial_fit(flowers[[row]], kinds[[row]], classes=[0, 1, 2])
+    assert model.score(flowers, kinds) > 0.8
+
+
+def calls(first):
+    """Columns for several calls, of which the last has one value in the first call."""
+    generator = np.random.default_rng(0)
+    yield np.column_stack([X, np.full(100, first)])
+    for _ in range(60):
+        yield np.column_stack([X, generator.integers(0, 2, 100)])
+
+
+@pytest.mark.parametrize("first", [0.0, np.nan])
+@pytest.mark.parametrize("as_table", [np.asarray, csr_array])
+def test_a_column_that_is_constant_in_the_first_call_is_learned_from_the_second(first, as_table):
+    model = FFNNRegressor(n_members=2, random_state=0)
+    for table in calls(first):
+        target = X[:, 0] + 3 * np.nan_to_num(table[:, 3])
+        model.partial_fit(as_table(table), target)
+    assert model.score(as_table(table), target) > 0.95
+
+
+def test_a_channel_that_is_constant_in_the_first_call_is_learned_from_the_second():
+    model = RNNRegressor(n_members=1, hidden_size=16, stem_channels=0, random_state=0)
+    for table in calls(0.0):
+        target = X[:, 0] + 3 * table[:, 3]
+        steps = table[:, None, :].repeat(2, axis=1)
+        for _ in range(3):
+            model.partial_fit(steps, target)
+    assert model.score(steps, target) > 0.9
+
+
+def test_a_column_that_is_constant_in_fit_is_left_out():
+    table = np.column_stack([X, np.ones(100)])
+    model = FFNNRegressor(**SHORT).fit(table, y)
+    other = np.column_stack([X, np.full(100, 5.0)])
+    assert_array_equal(model.predict(other), model.predict(table))
 
 
 class HeldOut(skorch_callbacks.Callback):

@@ -55,6 +55,15 @@ def test_a_fit_is_the_passes_that_the_docstring_tells(client):
     assert_array_equal(net().fit(lazily(X), lazily(y)).predict(X), found.predict(X))
 
 
+def test_a_column_that_varies_only_in_later_rows_than_the_heads_is_learned(client, monkeypatch):
+    monkeypatch.setattr("sklearn_ext.neural_network._partitions.SAMPLE_ROWS", 20)
+    X, _ = table(320)
+    X[:, 3] = (np.arange(320) % 80 >= 10) * np.sign(X[:, 3])
+    y = 3.0 * X[:, 3]
+    model = FFNNRegressor((16,), n_members=2, max_iter=30, random_state=0)
+    assert model.fit(lazily(X), lazily(y)).score(X, y) > 0.9
+
+
 def test_a_second_fit_starts_anew_and_warm_start_goes_on(client):
     X, y = table()
     model = net().fit(lazily(X), lazily(y))
