@@ -351,14 +351,12 @@ class TrainingPlan:
 
     def _fold_generator(self, generator):
         """Draw the folds of a net always alike: what one fit has learned none shall watch."""
-        import torch
+        from sklearn_ext._torch.random import generator_at, generator_state
 
         if self._fold_state is None:
-            self._fold_state = generator.get_state().numpy()
+            self._fold_state = generator_state(generator)
             return generator
-        first = torch.Generator()
-        first.set_state(torch.from_numpy(np.array(self._fold_state)))
-        return first
+        return generator_at(self._fold_state)
 
     def _fraction(self, n_rows):
         """Share of held-out rows: 1/8, for few rows 60 of them up to 1/4."""
