@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sklearn_ext._optional import import_optional
 from sklearn_ext._validation import all_or_nothing
-from sklearn_ext.neural_network._adapter_fit import ADAPTATION
+from sklearn_ext.neural_network._adapter_fit import ADAPTATION, WATCHED
 from sklearn_ext.neural_network._adapter_state import check_same_base, fingerprint_of
 
 __all__ = ["load_adapter", "save_adapter"]
@@ -70,6 +70,8 @@ def load_adapter(adapter, path, params):
         adapter._read(adaptation)
         adapter.loss_curve_ = stored.notes.get("loss_curve", [])
         adapter.n_iter_ = len(adapter.loss_curve_)
+        for name in WATCHED:  # here they tell of the fit of the base
+            vars(adapter).pop(name, None)
     return adapter
 
 

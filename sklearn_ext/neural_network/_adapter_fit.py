@@ -22,7 +22,7 @@ from sklearn_ext.neural_network._base import BaseNet
 from sklearn_ext.neural_network._ffnn import FFNNRegressor
 from sklearn_ext.neural_network._forwarding import forwarded_callbacks
 
-__all__ = ["TRAINING", "AdapterFit"]
+__all__ = ["TRAINING", "WATCHED", "AdapterFit"]
 
 # Parameters that decide what is adapted, and those of the training.
 ADAPTATION = (
@@ -51,6 +51,13 @@ TRAINING = (
     "random_state",
     "validation_fraction",
     "verbose",
+)
+# What an adapted estimator that watches rows tells of them.
+WATCHED = (
+    "best_loss_",
+    "best_validation_score_",
+    "validation_loss_curve_",
+    "validation_scores_",
 )
 
 
@@ -254,7 +261,7 @@ class AdapterFit:
         self.trainable_fraction_ = self.n_trainable_params_ / (self.n_trainable_params_ + n_frozen)
         self.loss_curve_ = adaptation.losses(model)
         self.n_iter_ = len(self.loss_curve_)
-        for name in ("classes_", "n_features_in_", "feature_names_in_"):
+        for name in ("classes_", "n_features_in_", "feature_names_in_", *WATCHED):
             vars(self).pop(name, None)
             if hasattr(model, name):
                 setattr(self, name, getattr(model, name))

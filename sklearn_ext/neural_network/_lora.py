@@ -136,6 +136,16 @@ class LoRAAdapter(
         Training loss of each epoch of the adaptation.
     n_iter_ : int
         Number of epochs of the adaptation.
+    best_loss_ : float
+        Smallest validation loss of the last run, or training loss where no samples were watched.
+        It and the next three are those of `estimator_`, where that is a net of this library;
+        what `load_adapter` reads has none of them.
+    validation_loss_curve_ : list of float or None
+        Validation loss of each epoch of the adaptation.
+    validation_scores_ : list of float or None
+        Validation score of each epoch.
+    best_validation_score_ : float or None
+        Validation score of the epoch with the smallest validation loss.
     classes_ : ndarray of shape (n_classes,)
         Class labels, for classifiers.
     n_features_in_ : int

@@ -5,7 +5,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 
-from sklearn_ext import FFNNRegressor
+from sklearn_ext import FFNNRegressor, LoRAAdapter
 from sklearn_ext.inspection import LossCurveDisplay
 
 pyplot = pytest.importorskip("matplotlib.pyplot")
@@ -30,6 +30,18 @@ def test_curves_are_those_of_the_estimator():
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
     assert legend[2:] == ["other, training loss", "other, validation loss"]
     pyplot.close(ax.figure)
+
+
+def test_an_adapter_has_both_curves():
+    X = np.random.default_rng(0).normal(size=(100, 3))
+    base = FFNNRegressor(max_iter=2, random_state=0).fit(X, X[:, 0])
+    adapter = LoRAAdapter.from_fitted(base, max_iter=3, early_stopping=True).fit(X, X[:, 1])
+    display = LossCurveDisplay.from_estimator(adapter)
+    assert [list(line.get_ydata()) for line in display.lines_] == [
+        adapter.loss_curve_,
+        adapter.estimator_.validation_loss_curve_,
+    ]
+    pyplot.close(display.figure_)
 
 
 def test_training_loss_alone_in_a_new_figure():

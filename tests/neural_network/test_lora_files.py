@@ -39,6 +39,7 @@ def test_what_is_saved_predicts_the_same(case, settings, tmp_path):
     name = "predict_proba" if case == "labels" else "predict"
     assert_allclose(getattr(loaded, name)(X), getattr(adapter, name)(X), rtol=1e-6, atol=1e-7)
     assert loaded.loss_curve_ == adapter.loss_curve_
+    assert not hasattr(loaded, "validation_loss_curve_")  # that of the base is none of its own
     if not settings:
         assert_array_equal(getattr(loaded, name)(X), getattr(adapter, name)(X))
         again = clone(loaded).fit(*make_case(case, seed=1)[1:])

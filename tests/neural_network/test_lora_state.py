@@ -18,7 +18,7 @@ pytest.importorskip("skorch")
 
 from sklearn_ext import FFNNClassifier, FFNNRegressor, LoRAAdapter, RNNClassifier  # noqa: E402
 from sklearn_ext._torch.adapter_state import fingerprint  # noqa: E402
-from sklearn_ext.neural_network._adapter_fit import ADAPTATION  # noqa: E402
+from sklearn_ext.neural_network._adapter_fit import ADAPTATION, WATCHED  # noqa: E402
 
 SHORT = {"max_iter": 3, "random_state": 0}
 SMALL = {"hidden_layer_sizes": (32,), "n_members": 2, **SHORT}
@@ -308,6 +308,10 @@ def test_early_stopping_keeps_the_best_epoch(base):
     assert len(model.validation_loss_curve_) == adapter.n_iter_
     assert np.argmin(model.validation_loss_curve_) < adapter.n_iter_ - 1
     assert model.best_loss_ <= min(model.validation_loss_curve_)
+    for name in WATCHED:
+        assert getattr(adapter, name) == getattr(model, name)
+        assert getattr(pickle.loads(pickle.dumps(adapter)), name) == getattr(model, name)
+    assert adapter.partial_fit(X, y).validation_loss_curve_ is None
 
 
 # Callbacks
