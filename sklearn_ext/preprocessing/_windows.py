@@ -198,13 +198,14 @@ class SlidingWindow(DocumentationLinkMixin, SequenceTransformerMixin, BaseEstima
             One series of one channel, or several series. One series of several channels is given
             as ``[series]``. Series that are too short for one window and its target give none.
         y : array-like of the same kind, default=None
-            Series of targets with as many steps as X, of any number of channels. None takes the
-            targets from X itself.
+            Series of targets with as many steps as X, of any number of channels: numbers, or
+            labels, which may be texts. None takes the targets from X itself.
 
         Returns
         -------
         samples : WindowSamples
-            Tuple of windows `X`, targets `y`, `groups` and `ends`.
+            Tuple of windows `X`, targets `y`, `groups` and `ends`. Integers and texts in y stay
+            what they are.
         """
         self._validate_params()
         sequences = read_sequences(_as_panel(X), axis_order=self.axis_order)
@@ -260,11 +261,13 @@ class SlidingWindow(DocumentationLinkMixin, SequenceTransformerMixin, BaseEstima
             raise ValueError(f"gap must be 0 where horizon is 0, got gap={self.gap}.")
         if self.horizon == 0 and y is None:
             raise ValueError("horizon=0 needs y: the last step of a window is no target for it.")
-        targets = sequences
+        targets, labels = sequences, None
         if y is not None:
-            targets = read_sequences(_as_panel(y), axis_order=self.axis_order, input_name="y")
+            labels, y = _coded(_as_panel(y))
+            targets = read_sequences(y, axis_order=self.axis_order, input_name="y")
             _check_same_lengths(sequences.lengths, targets.lengths)
-        return replace(targets, values=targets.values[:, self._chosen(targets.n_channels)])
+        values = targets.values[:, self._chosen(targets.n_channels)]
+        return replace(targets, values=values if labels is None else labels[values.astype(int)])
 
     def _chosen(self, n_channels):
         if self.target_channels is None:
@@ -312,8 +315,30 @@ def _as_panel(X):
         is_series = len(X) > 0 and all(np.isscalar(value) for value in X)
     else:
         array = np.asarray(X)
-        is_series = array.ndim == 1 and array.dtype != object
+        is_series = array.ndim == 1 and (array.dtype != object or _are_texts(array))
     return np.asarray(X)[None] if is_series else X
+
+
+def _coded(y):
+    """Labels, and series of their numbers; None and y itself where it holds other numbers.
+
+    Sequences hold floats, so integers and texts are read by their numbers.
+    """
+    rows = y if isinstance(y, list | tuple) else np.atleast_1d(np.asarray(y))
+    rows = [np.asarray(row) for row in rows]
+    are_integers = all(row.dtype.kind in "iub" for row in rows)
+    if not rows or not (are_integers or all(map(_are_texts, rows))):
+        return None, y
+    labels, codes = np.unique(np.concatenate([row.ravel() for row in rows]), return_inverse=True)
+    parts = np.split(codes, np.cumsum([row.size for row in rows])[:-1])
+    return labels, [part.reshape(row.shape) for part, row in zip(parts, rows, strict=True)]
+
+
+def _are_texts(array):
+    """Whether an array holds texts only."""
+    if array.dtype.kind == "O":
+        return array.size > 0 and all(isinstance(value, str) for value in array.flat)
+    return array.dtype.kind == "U"
 
 
 def _check_same_lengths(first, second):

@@ -90,6 +90,35 @@ def test_samples_with_a_series_of_targets(horizon):
         assert_array_equal(found, wanted)
 
 
+@pytest.mark.parametrize("horizon", [0, 1, 2])
+@pytest.mark.parametrize("kind", [np.int64, np.int8, bool, "U3", object])
+def test_labels_of_steps_stay_what_they_are(horizon, kind):
+    names = np.array(["0", "no", "yes"]) if kind in ("U3", object) else np.arange(3)
+    labels = [names[RNG.integers(0, 3, size=len(steps))].astype(kind) for steps in SHORT]
+    samples = SlidingWindow(4, horizon=horizon).make_samples(SHORT, labels)
+    columns = [part[:, None] for part in labels]
+    expected = samples_by_loop(SHORT, columns, 4, 1, horizon, 0)[1]
+    assert samples.y.dtype == np.dtype(kind)
+    assert_array_equal(samples.y, expected[:, 0] if horizon < 2 else expected)
+
+
+def test_forms_of_labels():
+    series, labels = RNG.normal(size=(2, 8)), np.array([list("abababab"), list("bbbbaaaa")])
+    slider = SlidingWindow(3)
+    expected = np.concatenate([labels[0, 3:], labels[1, 3:]])
+    for y in (labels, labels.tolist(), [*labels], labels[..., None], labels.astype(object)):
+        assert_array_equal(slider.make_samples(series, y).y, expected)
+    for library in ("pandas", "polars"):
+        one = pytest.importorskip(library).Series(labels[0].tolist())
+        assert_array_equal(slider.make_samples(series[0], one).y, labels[0, 3:])
+    pairs = np.stack([labels, labels[::-1]], axis=1)  # channels first
+    turned = SlidingWindow(3, axis_order="channels_first", target_channels=1)
+    found = turned.make_samples(series[:, None], pairs).y
+    assert_array_equal(found, np.concatenate([labels[1, 3:], labels[0, 3:]]))
+    codes = slider.make_samples(series, (labels == "a").astype(int))
+    assert LogisticRegression().fit(codes.X[..., 0], codes.y).classes_.dtype == np.int64
+
+
 @pytest.mark.parametrize(("target_channels", "columns"), [(1, [1]), ([0], [0]), ([1, 0], [1, 0])])
 def test_target_channels(target_channels, columns):
     y = SlidingWindow(4, target_channels=target_channels).make_samples(RAGGED).y
