@@ -20,6 +20,10 @@ from sklearn_ext.preprocessing._sequence_input import SequenceTransformerMixin
 
 __all__ = ["SlidingWindow", "WindowSamples"]
 
+SEVERAL_CHANNELS = (
+    "A matrix is n series of one channel; one series of several channels is given as [X]."
+)
+
 
 class WindowSamples(NamedTuple):
     """Windows as samples, with their targets; made by :meth:`SlidingWindow.make_samples`.
@@ -195,8 +199,10 @@ class SlidingWindow(DocumentationLinkMixin, SequenceTransformerMixin, BaseEstima
         Parameters
         ----------
         X : array-like of shape (T,), (n, T) or (n, T, n_channels), or sequence of n arrays
-            One series of one channel, or several series. One series of several channels is given
-            as ``[series]``. Series that are too short for one window and its target give none.
+            One series of one channel, or several series. Series that are too short for one window
+            and its target give none. A matrix or a data frame of numbers is n series of one
+            channel; one series of several channels, (T, n_channels), is given as ``[series]``, a
+            frame as ``[frame]``.
         y : array-like of the same kind, default=None
             Series of targets with as many steps as X, of any number of channels: numbers, or
             labels, which may be texts. None takes the targets from X itself.
@@ -217,7 +223,7 @@ class SlidingWindow(DocumentationLinkMixin, SequenceTransformerMixin, BaseEstima
             raise ValueError(
                 f"No window fits: window={self.window}, gap={self.gap} and "
                 f"horizon={self.horizon} need {self.window + reach} steps, the longest series "
-                f"has {sequences.lengths.max()}."
+                f"has {sequences.lengths.max()}. {SEVERAL_CHANNELS}"
             )
         ends = offsets + self.window - 1
         y = targets.values[(targets.starts[groups] + ends)[:, None] + ahead]
@@ -246,7 +252,7 @@ class SlidingWindow(DocumentationLinkMixin, SequenceTransformerMixin, BaseEstima
         if len(short):
             raise ValueError(
                 f"Sample {short[0]} has {sequences.lengths[short[0]]} step(s) while window="
-                f"{self.window} needs as many."
+                f"{self.window} needs as many. {SEVERAL_CHANNELS}"
             )
         last = np.stack([steps[-self.window :] for steps in sequences.as_list()])
         return oriented(last, self.axis_order)

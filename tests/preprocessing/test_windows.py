@@ -207,6 +207,16 @@ def test_bad_samples(options, y, message):
         SlidingWindow(**options).make_samples(RAGGED, y)
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_frame_of_channels_is_given_in_a_list(library):
+    frame = pytest.importorskip(library).DataFrame(dict(zip("ab", RAGGED[0].T, strict=True)))
+    slider = SlidingWindow(4)
+    for method in (slider.make_samples, slider.last_windows):
+        with pytest.raises(ValueError, match=r"several channels is given as \[X\]"):
+            method(frame)
+    assert_array_equal(slider.make_samples([frame]).X, slider.make_samples([RAGGED[0]]).X)
+
+
 def test_short_series():
     with pytest.raises(ValueError, match=r"3 step\(s\) \(sample 3\) while a minimum of 4"):
         SlidingWindow(4).fit(SHORT)
