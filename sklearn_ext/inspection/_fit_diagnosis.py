@@ -8,6 +8,7 @@ from sklearn.metrics import check_scoring, get_scorer
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils import check_random_state, indexable
 
+from sklearn_ext._validation import _safe_indexing
 from sklearn_ext.inspection._fit_measurements import Task
 from sklearn_ext.inspection._fit_report import FitDiagnosis
 from sklearn_ext.inspection._fit_targets import checked_target, output_names
@@ -22,6 +23,11 @@ from sklearn_ext.inspection._reference_models import numeric_table
 __all__ = ["diagnose_fit"]
 
 _SEEDS = np.iinfo(np.int32).max
+_SEVERAL_COLUMNS = (
+    "estimator predicts several columns for one target, as several quantiles are, and a diagnosis "
+    "compares one with one. Diagnose one quantile at a time, with "
+    "scoring=make_scorer(d2_pinball_score, alpha=...)."
+)
 
 
 def diagnose_fit(
@@ -59,7 +65,8 @@ def diagnose_fit(
         and each column gets a diagnosis by R² of its own.
     cv : int, cross-validation generator or iterable, default=5
         A number of folds, at least 2, is of shuffled rows, stratified for a classifier; other
-        splitters of scikit-learn are used as they are. Each fold takes part in the tests.
+        splitters of scikit-learn are used as they are; of one that needs groups, give
+        ``list(cv.split(X, y, groups))``. Each fold takes part in the tests.
     scoring : str or callable, default=None
         Score where larger is better. None takes R², or the accuracy of a classifier.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -88,7 +95,8 @@ def diagnose_fit(
         `scoring` takes none.
     ValueError
         If y has a column of one value only, or several columns of labels, if a score is not finite,
-        or if X is no table and there are no `references`.
+        if X is no table and there are no `references`, if `cv` cannot split these rows, or if the
+        estimator predicts several quantiles.
 
     See Also
     --------
@@ -136,7 +144,7 @@ def diagnose_fit(
     scorer, score_name = _scorer(estimator, scoring, classification)
     seeds = [int(seed) for seed in check_random_state(random_state).randint(_SEEDS, size=3)]
     weight = checked_weights(sample_weight, X)
-    splits = list(_splitter(cv, y, classification, seeds[0]).split(X, y))
+    splits = _splits(cv, X, y, classification, seeds[0])
     classes = np.unique(y) if classification else None
     table = numeric_table(X) if references is None else None
     model = estimator
@@ -164,7 +172,7 @@ def diagnose_fit(
 
 def _measured(task, estimator, references, score_name, seeds):
     """Numbers of a diagnosis by field, with a last axis for the whole and the outputs."""
-    train, validation, fitted = task.cross_validate(estimator)
+    train, validation, fitted = _cross_validated(task, estimator)
     _check_finite(score_name, train, validation)
     scores, structure = task.reference_scores(references, seeds[0]), {}
     noise_ceiling = np.full(train.shape[1], np.nan)
@@ -183,6 +191,21 @@ def _measured(task, estimator, references, score_name, seeds):
         "validation_curve": np.concatenate([validation_curve, validation[None]]),
         "noise_ceiling": noise_ceiling,
     }
+
+
+def _cross_validated(task, estimator):
+    """Scores and fitted clones of an estimator that predicts one column a target."""
+    try:
+        found = task.cross_validate(estimator)
+    except ValueError as error:
+        if "different number of output" not in str(error):
+            raise
+        raise ValueError(_SEVERAL_COLUMNS) from error
+    if task.table is not None and task.classes is None:  # residuals have to be differences
+        row = _safe_indexing(task.X, [0])
+        if np.size(found[2][0].predict(row)) != task.n_outputs:
+            raise ValueError(_SEVERAL_COLUMNS)
+    return found
 
 
 def _at(found, column):
@@ -227,6 +250,18 @@ def _splitter(cv, y, classification, seed):
         kind = StratifiedKFold if classification else KFold
         return kind(cv, shuffle=True, random_state=seed)
     return check_cv(cv, y, classifier=classification)
+
+
+def _splits(cv, X, y, classification, seed):
+    """Training and test rows of each fold."""
+    splitter = _splitter(cv, y, classification, seed)
+    try:
+        return list(splitter.split(X, y))
+    except ValueError as error:
+        remedy = "Take fewer folds, or give a list of pairs of row numbers."
+        if "groups" in str(error):
+            remedy = f"Give cv=list({cv}.split(X, y, groups))."
+        raise ValueError(f"cv={cv} cannot split these rows: {error} {remedy}") from error
 
 
 def _counted(splits, weight, n_rows):

@@ -16,6 +16,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, Ri
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
     GridSearchCV,
+    GroupKFold,
     KFold,
     ShuffleSplit,
     StratifiedKFold,
@@ -472,6 +473,13 @@ def test_report_has_scores_reasons_and_advice():
     assert f"{found.validation_scores.mean():.3f}" in report
 
 
+class TwoColumns(Ridge):
+    """Predicts two columns for one target, as several quantiles are."""
+
+    def predict(self, X):
+        return np.stack([super().predict(X)] * 2, axis=1)
+
+
 @pytest.mark.parametrize(
     ("estimator", "changes", "error", "message"),
     [
@@ -519,6 +527,31 @@ def test_report_has_scores_reasons_and_advice():
         (LogisticRegression(), {}, ValueError, "Unknown label type"),
         (Ridge(), {"cv": 1}, ValueError, "k-fold cross-validation requires"),
         (Ridge(), {"cv": ShuffleSplit(1)}, ValueError, "cv must give at least 2 folds, got 1"),
+        (
+            Ridge(),
+            {"cv": 50},
+            ValueError,
+            "cv=50 cannot split these rows.*n_splits=50 greater.*Take fewer folds",
+        ),
+        (
+            Ridge(),
+            {"cv": GroupKFold(3)},
+            ValueError,
+            r"Give cv=list\(GroupKFold\(n_splits=3.*\)\.split\(X, y, groups\)\)",
+        ),
+        (
+            KNeighborsClassifier(1),
+            {"y": np.arange(40) // 2, "cv": 3},
+            ValueError,
+            "cv=3 cannot split these rows.*n_splits=3 cannot be greater.*Take fewer folds",
+        ),
+        (TwoColumns(), {}, ValueError, "predicts several columns.*one quantile at a time"),
+        (
+            TwoColumns(),
+            {"scoring": lambda model, X, y: -len(model.predict(X))},
+            ValueError,
+            "predicts several columns.*one quantile at a time",
+        ),
         (Ridge(), {"cv": 40}, ValueError, "not finite on some fold. Take fewer folds"),
         (Ridge(), {"scoring": "r3"}, ValueError, "r3"),
         (
