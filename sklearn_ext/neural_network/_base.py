@@ -132,8 +132,8 @@ class BaseNet(
 
     def _weighted_rows(self, rows, y, sample_weight, *, reset):
         """Validate targets and weights; rows, targets and weights without those of weight 0."""
+        check_consistent_length(rows, y)  # first: a y of another length may lack classes too
         y = self._read_target(y, reset=reset)
-        check_consistent_length(rows, y)
         weights = self._row_weights(y, checked_weights(sample_weight, len(rows)))
         return drop_weightless(rows, y, weights)
 
@@ -146,9 +146,16 @@ class BaseNet(
                 "validation_set must be a tuple (X, y) or (X, y, sample_weight), got "
                 f"{type(validation_set).__name__!r}."
             )
-        X, y, sample_weight = (*validation_set, None)[:3]
-        rows, y = self._read_rows(X, reset=False), self._read_target(y, reset=False)
+        try:
+            return self._validation_rows(*(*validation_set, None)[:3])
+        except ValueError as error:
+            raise ValueError(f"validation_set: {error}") from error
+
+    def _validation_rows(self, X, y, sample_weight):
+        """Rows, targets and weights of a validation set."""
+        rows = self._read_rows(X, reset=False)
         check_consistent_length(rows, y)
+        y = self._read_target(y, reset=False)
         return rows, y, self._row_weights(y, checked_weights(sample_weight, len(rows)))
 
     # Training

@@ -65,7 +65,7 @@ default="flat_cosine"
         average. A single member sees bins and waves.
     n_bins : int or "auto", default="auto"
         Bins of equal weight by which each numeric column is also given as a piecewise linear
-        encoding [2]_, at most 256; 0 for none. "auto" is 32, or as many as make 512 for all
+        encoding [2]_, at most 256; 0 or 1 for none. "auto" is 32, or as many as make 512 for all
         columns. Fewer than 25 rows a bin give fewer bins.
     n_frequencies : int or "auto", default="auto"
         Waves of learned frequency by which each numeric column is also given [2]_, at most 256;

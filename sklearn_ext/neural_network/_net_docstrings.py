@@ -69,8 +69,8 @@ REGRESSION_PARAMETERS = """\
 default="squared_error"
         What is minimised. "poisson" has a log link and needs y >= 0.
     quantile : float or array-like of float, default=0.5
-        Quantile or quantiles, in (0, 1), of ``loss="quantile"``. Several ones never cross, and
-        `predict` gives a column for each.
+        Quantile or quantiles, in (0, 1), of ``loss="quantile"``; other losses do not use it.
+        Several ones never cross, and `predict` gives a column for each.
     huber_delta : float, default=1.0
         Where "huber" becomes linear, > 0, in standard deviations of y.
 """

@@ -15,6 +15,7 @@ SHORT = {"max_iter": 3, "n_members": 2, "hidden_layer_sizes": (8,), "random_stat
 rng = np.random.default_rng(0)
 X = np.column_stack([rng.integers(0, 4, 80), rng.normal(size=(80, 2))])
 y = X[:, 1] + X[:, 0] % 2
+TWO = (y > 0).astype(int)
 
 
 def regressor(**settings):
@@ -125,6 +126,32 @@ def test_balanced_labels_count_weights():
     weighted = model.fit(X[:30], Y, sample_weight=weights).predict_proba(X)
     rows = np.repeat(np.arange(30), weights.astype(int))
     assert_allclose(model.fit(X[rows], Y[rows]).predict_proba(X), weighted, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels", "message"),
+    [
+        (X, np.full(80, 7), "validation_set: y holds classes"),
+        (X, [0], "validation_set: Found input variables with inconsistent numbers"),
+        (np.full((80, 3), np.inf), TWO, "validation_set: Input X contains infinity"),
+        (X[:, :2], TWO, "validation_set: X has 2 features"),
+    ],
+)
+def test_errors_of_a_validation_set_say_so(rows, labels, message):
+    with pytest.raises(ValueError, match=message):
+        classifier().fit(X, TWO, validation_set=(rows, labels))
+    with pytest.raises(ValueError, match="validation_set: Input y contains NaN"):
+        regressor().fit(X, y, validation_set=(X, np.full(80, np.nan)))
+
+
+def test_length_of_y_is_checked_before_its_classes():
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[80, 9\]"):
+        classifier().fit(X, ["a"] * 9)
+
+
+def test_one_bin_is_none():
+    found = [regressor(n_bins=n).fit(X, y).predict(X) for n in (0, 1)]
+    assert_array_equal(*found)
 
 
 def test_balanced_classes_are_not_for_partial_fit():
