@@ -71,21 +71,18 @@ class StoredWeight(nn.Module):
         raise NotImplementedError
 
     def product(self, inputs: Tensor) -> Tensor:
-        """Multiply (..., n_in) to (..., n_out)."""
+        """Multiply (n, n_in) to (n, n_out); where columns come first, any number of axes."""
         if not self.rows_first:
             return inputs @ self.dequantized(inputs.dtype)
-        flat = inputs.reshape(-1, inputs.shape[-1])
-        parts = [product(flat, weight.mT) for _, weight in self._row_blocks(flat.dtype)]
-        outputs = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-        return outputs.view(*inputs.shape[:-1], -1)
+        parts = [product(inputs, weight.mT) for _, weight in self._row_blocks(inputs.dtype)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
     def product_back(self, gradient: Tensor) -> Tensor:
-        """Multiply the gradient of outputs (..., n_out) to that of inputs, (..., n_in)."""
+        """Multiply the gradient of outputs (n, n_out) to that of inputs, (n, n_in)."""
         if not self.rows_first:
             return gradient @ self.dequantized(gradient.dtype).mT
-        flat = gradient.reshape(-1, gradient.shape[-1])
-        parts = (product(flat[:, rows], weight) for rows, weight in self._row_blocks(flat.dtype))
-        return reduce(Tensor.add_, parts).view(*gradient.shape[:-1], -1)
+        blocks = self._row_blocks(gradient.dtype)
+        return reduce(Tensor.add_, (product(gradient[:, rows], w) for rows, w in blocks))
 
     def _row_blocks(self, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
         """Yield which rows, and them: never all of a large matrix are there at once."""
