@@ -16,8 +16,6 @@ LBFGS_ITERATIONS = 200  # as many as MLPRegressor takes
 # Up to so many rows a fit takes full batches in the dtype of X, without a validation split: then
 # a weight of 2 is exactly a row given twice.
 FULL_BATCH_ROWS = 64
-# So many of them. With more, nets on few rows are too sure of themselves where there is noise.
-FULL_BATCHES = 24
 
 
 class TrainingPlan:
@@ -29,6 +27,8 @@ class TrainingPlan:
 
     # Up to so many rows `early_stopping="auto"` holds none out.
     _most_rows_seen_to_the_end = FULL_BATCH_ROWS
+    # So many full batches; after more, nets on few rows are too sure where there is noise.
+    _full_batches = 24
 
     _parameter_constraints = {
         "solver": [StrOptions({"adam", "sgd"})],
@@ -279,14 +279,14 @@ class TrainingPlan:
         return int(min(512, max(64, n_rows / 40)))
 
     def _epochs(self, rows, steps_an_epoch):
-        """24 full batches, or 1160 / n^(1/3) epochs within 10 and 64."""
+        """A number of full batches, or 1160 / n^(1/3) epochs within 10 and 64."""
         if self.max_iter != "auto":
             return self.max_iter
         if self.solver == "lbfgs":
             return LBFGS_ITERATIONS
         n_rows = len(rows)
         if n_rows <= FULL_BATCH_ROWS:
-            return FULL_BATCHES
+            return self._full_batches
         return min(64, max(10, ceil(1160.0 / n_rows ** (1.0 / 3.0))))
 
     def _meets_by_length(self, rows, y):
