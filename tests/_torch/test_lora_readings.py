@@ -103,7 +103,7 @@ def test_quantised_layers_take_keywords_too(name):
 
 
 @pytest.mark.parametrize("quantization", [None, "int8"])
-@pytest.mark.parametrize("start", [True, "gaussian"])
+@pytest.mark.parametrize("start", [True, "gaussian", "pissa"])
 def test_the_padding_of_a_table_is_not_trained(quantization, start):
     base = nn.Embedding(11, 6, padding_idx=3).to(DOUBLE)
     module = shake(adapt(base, quantization=quantization, init_lora_weights=start))
@@ -114,3 +114,13 @@ def test_the_padding_of_a_table_is_not_trained(quantization, start):
     expected = torch.autograd.grad(module(inputs[inputs != 3]).square().sum(), trained)
     torch.testing.assert_close(found, expected)
     assert not found[1][3].any()
+
+
+@pytest.mark.parametrize("start", [True, "gaussian", "pissa"])
+@pytest.mark.parametrize("training", [True, False])
+def test_rows_of_a_quantised_table_are_changed(start, training):
+    base, inputs = nn.Embedding(11, 6).to(DOUBLE), torch.tensor([[3, 1, 3], [2, 3, 5]])
+    module = adapt(base, quantization="int8", init_lora_weights=start).train(training)
+    for changed in (module, shake(module)):
+        expected = functional_call(base, module.weights(), inputs)
+        torch.testing.assert_close(changed(inputs), expected)
