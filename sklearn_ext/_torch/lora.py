@@ -296,6 +296,8 @@ class LoRAModule(nn.Module):
     def _rounded(self) -> dict[str, Tensor]:
         """Give the frozen parameters in the precision of the trained ones."""
         dtype = self.dtype
+        for layer in (layer for layers in self._quantized.values() for layer in layers):
+            layer.__dict__["dtype"] = dtype
         return {name: self._frozen.rounded(name, dtype) for name in self._frozen}
 
     def check_base(self) -> None:
@@ -380,8 +382,6 @@ class LoRAModule(nn.Module):
     def _weights_in_place(self) -> dict[str, Tensor]:
         """Give the weights to put in; the changes that are added to outputs are not among them."""
         found = self._rounded()
-        for layer in (layer for layers in self._quantized.values() for layer in layers):
-            layer.__dict__["dtype"] = self.dtype
         added = set(self._added())
         for key, change in self.low_rank.items():
             if name_of(key) not in added:
