@@ -40,7 +40,8 @@ class LoRAModule(nn.Module):
     is never touched: this module works with a copy of its structure and buffers that shares the
     memory of its parameters. `parameters` are the trained ones only, so that optimizers, changes
     of precision and so on have nothing to do with frozen ones; where the trained ones have another
-    dtype, the frozen ones are rounded for use, not in place.
+    dtype, the frozen ones are rounded for use, not in place. In a base of several dtypes each
+    weight has its own, as there.
 
     While training, the change of a plain linear layer is added to its outputs,
     W_0 x + s B (A x), which costs less than a new weight. All others, and all layers at inference,
@@ -101,6 +102,8 @@ class LoRAModule(nn.Module):
         self._learning = {name for name, parameter in given.items() if parameter.requires_grad}
         self._names_of = all_names(base)
         self._members = base.parameter_members() if hasattr(base, "parameter_members") else []  # type: ignore[operator]
+        floating = {p.dtype for p in given.values() if p.is_floating_point()}
+        self._is_mixed = len(floating) > 1
         adapted = chosen_weights(base, settings)
         self.low_rank = nn.ModuleDict(
             {
@@ -135,6 +138,8 @@ class LoRAModule(nn.Module):
 
     def _quantize(self, settings: LoRASettings, given: dict[str, nn.Parameter]) -> None:
         """Quantise what is frozen and can be."""
+        if self._is_mixed:
+            raise ValueError(_mixed(settings.quantization, given))
         changes = {name_of(key): cast(LowRank, change) for key, change in self.low_rank.items()}
         kept = {name_of(key) for key in self.whole}
         found = quantize_base(self.base, settings, changes, kept, given)
@@ -294,7 +299,9 @@ class LoRAModule(nn.Module):
         return next(self.parameters()).dtype
 
     def _rounded(self) -> dict[str, Tensor]:
-        """Give the frozen parameters in the precision of the trained ones."""
+        """Give the frozen parameters in the precision of the trained ones, if they share one."""
+        if self._is_mixed:
+            return {name: frozen.detach() for name, frozen in self._frozen.items()}
         dtype = self.dtype
         for layer in (layer for layers in self._quantized.values() for layer in layers):
             layer.__dict__["dtype"] = dtype
@@ -432,3 +439,13 @@ class LoRAModule(nn.Module):
             for owner, local in places.get(name, ()):
                 setattr(owner, local, parameter)
         return merged
+
+
+def _mixed(quantization: str | None, given: dict[str, nn.Parameter]) -> str:
+    """Message for a base of several precisions, with one parameter of each."""
+    some = {p.dtype: name for name, p in given.items() if p.is_floating_point()}
+    found = ", ".join(f"{name} is {str(dtype)[6:]}" for dtype, name in some.items())
+    return (
+        f"quantization={quantization!r} needs a base of one precision, but {found}. Convert the "
+        "base, as by base.float(), or use quantization=None."
+    )

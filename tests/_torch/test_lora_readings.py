@@ -124,3 +124,34 @@ def test_rows_of_a_quantised_table_are_changed(start, training):
     for changed in (module, shake(module)):
         expected = functional_call(base, module.weights(), inputs)
         torch.testing.assert_close(changed(inputs), expected)
+
+
+class Mixed(nn.Module):
+    """A layer in single precision between two in double precision."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm = nn.Linear(6, 4).to(DOUBLE), nn.LayerNorm(4).to(DOUBLE)
+        self.middle = nn.Linear(4, 4)
+        self.last = nn.Linear(4, 3).to(DOUBLE)
+
+    def forward(self, inputs):
+        states = self.norm(self.first(inputs)).float()
+        return self.last(torch.tanh(self.middle(states)).double())
+
+
+@pytest.mark.parametrize("targets", [".*", ["middle"], ["last"]])
+@pytest.mark.parametrize("training", [True, False])
+def test_weights_of_a_base_of_several_precisions_keep_theirs(targets, training):
+    base, inputs = Mixed(), normal(3, 6)
+    module = adapt(base, target_modules=targets).train(training)
+    assert torch.equal(module(inputs), base(inputs))
+    merged = shake(module).merged_copy()
+    torch.testing.assert_close(merged(inputs), module(inputs))
+    dtypes = [[p.dtype for p in net.parameters()] for net in (base, merged)]
+    assert dtypes[0] == dtypes[1]
+
+
+def test_a_base_of_several_precisions_is_not_quantised():
+    with pytest.raises(ValueError, match=r"'int8' needs a base of one.*middle.bias is float32"):
+        adapt(Mixed(), quantization="int8")
