@@ -111,8 +111,8 @@ class LoRAAdapter(
     verbose : bool or int, default=False
         Whether to print the losses of every epoch.
     warm_start : bool, default=False
-        Whether another `fit` goes on from the changes of the last one, whose parameters down to
-        `gradient_checkpointing` stay as they are.
+        Whether another `fit` goes on from the changes of the last one, whose `estimator` and
+        parameters down to `gradient_checkpointing` stay as they are.
     cache_frozen : bool, default=False
         Whether `fit` computes only once what the layers below all trained ones give for each row,
         and keeps it while it runs, with the same result to rounding. Each step then costs what the
