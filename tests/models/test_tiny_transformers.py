@@ -629,6 +629,9 @@ def test_completions_have_no_space_of_a_beginning(tmp_path):
     assert_array_equal(tokenizer.encode_behind(["one"])[0], [5, 6, 7])
     assert_array_equal(tokenizer.encode_behind([" one"])[0], [4, 5, 6, 7])
     assert_array_equal(tokenizer.encode_behind(["one one", ""])[0], [5, 6, 7, 4, 5, 6, 7])
+    for encode in (tokenizer.encode, tokenizer.encode_behind):
+        with pytest.raises(ValueError, match="half of a surrogate pair"):
+            encode(["one", "\ud800"])
 
 
 # PEFT's files of what is not adapted, or not as here
