@@ -121,6 +121,7 @@ class LoRAModule(nn.Module):
         if settings.quantization is not None:
             self._quantize(settings, given)
         self._places = places_of(self.base)
+        _check_dense({name: self._places[name] for name in adapted if name in self._places})
         self._recurrent = [m for m in self.base.modules() if isinstance(m, nn.RNNBase)]
         self._load(given)
         self._parallel = set() if settings.use_dora else {n for n in adapted if self._adds(n)}
@@ -439,6 +440,17 @@ class LoRAModule(nn.Module):
             for owner, local in places.get(name, ()):
                 setattr(owner, local, parameter)
         return merged
+
+
+def _check_dense(places: dict[str, list[tuple[nn.Module, str]]]) -> None:
+    """Raise an error for adapted tables with sparse gradients, which torch cannot multiply."""
+    for name, owners in places.items():
+        if any(getattr(owner, "sparse", False) for owner, _ in owners):
+            path = name.rpartition(".")[0]
+            raise ValueError(
+                f"{path!r} has sparse=True, but a table that is adapted needs sparse=False. Set "
+                "its attribute `sparse`, or leave it out of target_modules."
+            )
 
 
 def _mixed(quantization: str | None, given: dict[str, nn.Parameter]) -> str:

@@ -132,6 +132,17 @@ def test_a_base_that_changes_its_own_weights_is_an_error():
         adapt(nn.Sequential(nn.Embedding(3, 2, max_norm=1.0), nn.Linear(2, 2)))
 
 
+@pytest.mark.parametrize("quantization", [None, "int8"])
+def test_tables_with_sparse_gradients_are_named_where_they_are_adapted(quantization):
+    base = nn.Sequential(nn.Embedding(3, 2, sparse=True), nn.Linear(2, 2))
+    with pytest.raises(ValueError, match=r"'0' has sparse=True.*leave it out of target_modules"):
+        adapt(base, quantization=quantization)
+    module = adapt(base, target_modules=["1"], quantization=quantization).train()
+    module(torch.tensor([0, 2])).sum().backward()
+    base[0].sparse = False
+    adapt(base, quantization=quantization).train()(torch.tensor([0, 2])).sum().backward()
+
+
 def test_modules_to_save_are_trained_whole():
     base = nn.Sequential(nn.Linear(4, 5), nn.LayerNorm(5), nn.Linear(5, 3)).to(DOUBLE)
     before, X = bits(base), normal(8, 4)
