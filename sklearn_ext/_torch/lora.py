@@ -45,9 +45,9 @@ class LoRAModule(nn.Module):
 
     While training, the change of a plain linear layer is added to its outputs,
     W_0 x + s B (A x), which costs less than a new weight. All others, and all layers at inference,
-    have changed weights in the place of their own. What reads the weights of a layer past its
-    `forward`, as attention and torch's fast paths do, sees the changed ones always. A tied weight
-    is changed in all its places.
+    have changed weights in the place of their own. What reads the weight of a layer past its
+    `forward` as an attribute, as attention and torch's fast paths do, sees the changed one always.
+    A tied weight is changed in all its places.
 
     Threads that predict share the changed weights while they are in place; whoever wants others,
     as a training step does, waits for them.
@@ -71,6 +71,20 @@ class LoRAModule(nn.Module):
         Parameters that are trained whole, by the same kind of name.
     is_merged : bool
         Whether the changed weights lie in the base now.
+
+    Notes
+    -----
+    A `forward` of the base that goes through its own ``parameters()``, ``named_parameters()`` or
+    ``state_dict()``, as for a penalty, gets changed weights at inference, but while training the
+    frozen ones of layers whose change is added to outputs; quantised weights are never among them.
+    ``get_parameter`` raises an AttributeError for every adapted weight, as a changed one is a
+    tensor and no `torch.nn.Parameter`. The attribute, such as ``self.layer.weight``, is the changed
+    weight in all these cases.
+
+    Changed weights are in place until `forward` is left. A `torch.utils.checkpoint` of the base's
+    own computes again after that, with frozen weights: with ``use_reentrant=False`` torch raises
+    its CheckpointError, with ``use_reentrant=True`` gradients are wrong, and lack what went through
+    it. Take it out and set `gradient_checkpointing`, which knows of the changes.
 
     References
     ----------

@@ -155,6 +155,11 @@ class LoRAAdapter(
     library are trained, dropout is off below them: what goes into them is a function of a row that
     does not change, whether or not it is cached.
 
+    A module of a skorch net that reads adapted weights in its `forward` has to do so as attributes,
+    ``self.layer.weight``: ``parameters()`` yields frozen ones of some layers while training, and
+    ``get_parameter`` raises an error. It must have no `torch.utils.checkpoint` of its own, which
+    would compute again with frozen weights and wrong gradients: set `gradient_checkpointing`.
+
     An adapter shares the weights of its frozen base: one whose base is trained further, by
     `partial_fit` or `warm_start`, raises an error from then on. Threads may predict with one
     adapter at the same time.

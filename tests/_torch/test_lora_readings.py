@@ -91,6 +91,34 @@ def test_all_that_reads_a_weight_sees_the_changed_one(net, training, start):
         torch.testing.assert_close(one, other)
 
 
+class Listing(nn.Module):
+    """A layer whose weight is read in other ways than as an attribute."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 64, bias=False)
+
+    def forward(self, inputs):
+        with pytest.raises(AttributeError, match="is not an nn"):
+            self.get_parameter("layer.weight")
+        return dict(self.named_parameters()), self.layer.weight
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("quantization", [None, "int8"])
+def test_lists_of_parameters_hold_what_the_notes_say(training, quantization):
+    base = Listing()
+    module = shake(adapt(base.to(DOUBLE), quantization=quantization)).train(training)
+    changed = module.weights()["layer.weight"]
+    listed, read = module(normal(3, 64))
+    torch.testing.assert_close(read, changed)
+    if quantization is None:
+        expected = base.layer.weight if training else changed
+        torch.testing.assert_close(listed["layer.weight"], expected)
+    else:
+        assert not listed
+
+
 @pytest.mark.parametrize("name", ["nf4", "int8"])
 def test_quantised_layers_take_keywords_too(name):
     base = nn.Sequential(Keyword(nn.Linear(64, 64), "input"), Keyword(nn.Linear(64, 4), "input"))
