@@ -167,6 +167,7 @@ class AdapterFit:
                 self._generator(),
             )
         _check_classes(classes, adapted)
+        self._check_ratio(adaptation.has_rates(adapted))
         plan = {name: getattr(self, name) for name in (*TRAINING, "cache_frozen")}
         plan["learning_rate_init"] = self._rate(adapted)
         model, done = adaptation.ready(adapted, plan)
@@ -174,6 +175,15 @@ class AdapterFit:
         done()
         self.estimator_ = model
         self._read(adaptation)
+
+    def _check_ratio(self, has_rates):
+        """Raise an error for a learning rate of B where the training has none at all."""
+        if self.loraplus_lr_ratio is not None and not has_rates:
+            raise ValueError(
+                f"loraplus_lr_ratio={self.loraplus_lr_ratio!r} is a ratio of learning rates, but "
+                "the base is trained by L-BFGS, which has one step for all parameters. Set it to "
+                "None, or give the base another solver or optimizer."
+            )
 
     def _check_goes_on(self, how):
         """Raise an error if other changes are asked for than those to go on from."""

@@ -22,6 +22,7 @@ from sklearn_ext._torch.batches import Batch  # noqa: E402
 from sklearn_ext._torch.losses import SquaredError  # noqa: E402
 from sklearn_ext._torch.optimizers import AdamW  # noqa: E402
 from sklearn_ext._torch.parameters import set_dtype  # noqa: E402
+from sklearn_ext._torch.shared_copies import name_in_base  # noqa: E402
 from sklearn_ext._torch.training import GradientSteps  # noqa: E402
 
 
@@ -213,10 +214,10 @@ def test_a_weight_that_no_gradient_reaches_is_an_error_that_names_it():
     module = adapt(PartlyUsed(), lora_dropout=0.0).train()
     named = dict(module.named_parameters())
     optimizer = AdamW(list(named.values()))
-    names = [name.replace("/", ".") for name in named]
+    names = [name_in_base(name) for name in named]
     steps = GradientSteps(module, SquaredError(), optimizer, 1, names=names)
     batch = Batch(torch.ones(4, 3), torch.ones(4, 2), None, False)
-    with pytest.raises(ValueError, match=r"No gradient reaches .*pooler\.weight\.weight_A, .*_B:"):
+    with pytest.raises(ValueError, match=r"No gradient reaches pooler\.weight: "):
         steps.step(batch)
 
 
