@@ -175,7 +175,11 @@ class LowRank(nn.Module):
 
     def added_to_rows(self, rows: Tensor, index: Tensor, padding: int | None) -> Tensor:
         """Add the change of a table to some of its rows; that of the padding is not trained."""
-        added = torch.mul(self.weight_B[index] @ self._dropped_A(), self.scaling)
+        added = self.weight_B[index] @ self._dropped_A()
+        if self.is_shifted:
+            B, A = self._shift()
+            added = added - B[index] @ A
+        added = torch.mul(added, self.scaling)
         if padding is not None:
             added = torch.where((index == padding).unsqueeze(-1), added.detach(), added)
         return rows + added

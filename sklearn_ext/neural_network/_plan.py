@@ -170,11 +170,11 @@ class TrainingPlan:
             )
 
     def _parameter_names(self):
-        """Names of the optimizer's parameters, in its order."""
-        from sklearn_ext._torch.shared_copies import name_of
+        """Names of the optimizer's parameters, in its order; those in the base of adapted ones."""
+        from sklearn_ext._torch.shared_copies import name_in_base
 
         named = self.net_.module_.named_parameters()
-        names = {id(parameter): name_of(name) for name, parameter in named}
+        names = {id(parameter): name_in_base(name) for name, parameter in named}
         return [names[id(parameter)] for parameter in self.net_.optimizer_.parameters]
 
     def _rows_of_run(self, data, valid, folds, device, dtype):
