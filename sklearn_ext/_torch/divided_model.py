@@ -5,8 +5,9 @@ with the others taken out of the list: what goes into the upper part takes the p
 first layer would get.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import torch
@@ -46,8 +47,7 @@ class DividedModel(nn.Module):
         if found is None:
             return 0
         path, n_layers = found
-        names = [name for name, _ in self.named_parameters(remove_duplicate=False)]
-        behind = _behind(self, names, f"model.{path}.")
+        behind = _behind(self, f"model.{path}.")
         cut = n_layers - 1
         for name in trained:
             if name.startswith(f"model.{path}."):
@@ -96,7 +96,7 @@ class DividedModel(nn.Module):
     @torch.no_grad()
     def _is_chain(self, cut: int) -> bool:
         """Try whether both parts give what the whole gives; not all layers are a plain chain."""
-        tokens = torch.tensor([[1, 2, 3, 4]], device=next(self.parameters()).device)
+        tokens = torch.tensor([[1, 2, 3, 4]], device=_device(self))
         further = self._some_further(tokens)
         training = self.training
         self.train(False)
@@ -113,6 +113,11 @@ class DividedModel(nn.Module):
 
     def _some_further(self, tokens: Tensor) -> Tensor | None:
         return None
+
+
+def _device(module: nn.Module) -> torch.device:
+    """Device of a module, which may have no parameter that is not quantised."""
+    return next(chain(module.parameters(), module.buffers())).device
 
 
 @contextmanager
@@ -136,17 +141,29 @@ def _layers(model: nn.Module) -> tuple[str, int] | None:
     return (paths[0], n_layers) if len(paths) == 1 and n_layers is not None else None
 
 
-def _behind(module: nn.Module, names: Sequence[str], layers: str) -> set[str]:
+def _behind(module: nn.Module, layers: str) -> set[str]:
     """Names of parameters that come into play behind the layers only.
 
     These are registered behind them, and are no tables, which a model may look into anywhere.
     """
-    last = max(number for number, name in enumerate(names) if name.startswith(layers))
-    first = set(names[: last + 1])
-    tied = {id(module.get_parameter(name)) for name in first}
+    weights = _weights(module)
+    names = list(weights)
+    inside = [number for number, name in enumerate(names) if name.startswith(layers)]
+    n_first = max(inside, default=len(names)) + 1
+    tied = {id(weights[name]) for name in names[:n_first]}
     return {
         name
-        for name in names[last + 1 :]
-        if id(module.get_parameter(name)) not in tied
+        for name in names[n_first:]
+        if id(weights[name]) not in tied
         and not isinstance(module.get_submodule(name.rpartition(".")[0]), nn.Embedding)
     }
+
+
+def _weights(module: nn.Module) -> dict[str, Tensor | nn.Module]:
+    """What there is of each parameter, by all its names in order; of quantised ones, the codes."""
+    found: dict[str, Any] = {}
+    for path, owner in module.named_modules(remove_duplicate=False):
+        stored = {"weight": owner._modules["stored"]} if "stored" in owner._modules else {}
+        own = {**stored, **owner._parameters}
+        found |= {f"{path}.{local}": kept for local, kept in own.items() if kept is not None}
+    return found

@@ -40,13 +40,14 @@ class LoRAModule(nn.Module):
     is never touched: this module works with a copy of its structure and buffers that shares the
     memory of its parameters. `parameters` are the trained ones only, so that optimizers, changes
     of precision and so on have nothing to do with frozen ones; where the trained ones have another
-    dtype, the frozen ones are rounded for use, not in place.
+    dtype, the frozen ones are rounded for use, not in place. In a base of several dtypes each
+    weight has its own, as there.
 
     While training, the change of a plain linear layer is added to its outputs,
     W_0 x + s B (A x), which costs less than a new weight. All others, and all layers at inference,
-    have changed weights in the place of their own. What reads the weights of a layer past its
-    `forward`, as attention and torch's fast paths do, sees the changed ones always. A tied weight
-    is changed in all its places.
+    have changed weights in the place of their own. What reads the weight of a layer past its
+    `forward` as an attribute, as attention and torch's fast paths do, sees the changed one always.
+    A tied weight is changed in all its places.
 
     Threads that predict share the changed weights while they are in place; whoever wants others,
     as a training step does, waits for them.
@@ -70,6 +71,20 @@ class LoRAModule(nn.Module):
         Parameters that are trained whole, by the same kind of name.
     is_merged : bool
         Whether the changed weights lie in the base now.
+
+    Notes
+    -----
+    A `forward` of the base that goes through its own ``parameters()``, ``named_parameters()`` or
+    ``state_dict()``, as for a penalty, gets changed weights at inference, but while training the
+    frozen ones of layers whose change is added to outputs; quantised weights are never among them.
+    ``get_parameter`` raises an AttributeError for every adapted weight, as a changed one is a
+    tensor and no `torch.nn.Parameter`. The attribute, such as ``self.layer.weight``, is the changed
+    weight in all these cases.
+
+    Changed weights are in place until `forward` is left. A `torch.utils.checkpoint` of the base's
+    own computes again after that, with frozen weights: with ``use_reentrant=False`` torch raises
+    its CheckpointError, with ``use_reentrant=True`` gradients are wrong, and lack what went through
+    it. Take it out and set `gradient_checkpointing`, which knows of the changes.
 
     References
     ----------
@@ -101,6 +116,8 @@ class LoRAModule(nn.Module):
         self._learning = {name for name, parameter in given.items() if parameter.requires_grad}
         self._names_of = all_names(base)
         self._members = base.parameter_members() if hasattr(base, "parameter_members") else []  # type: ignore[operator]
+        floating = {p.dtype for p in given.values() if p.is_floating_point()}
+        self._is_mixed = len(floating) > 1
         adapted = chosen_weights(base, settings)
         self.low_rank = nn.ModuleDict(
             {
@@ -118,6 +135,7 @@ class LoRAModule(nn.Module):
         if settings.quantization is not None:
             self._quantize(settings, given)
         self._places = places_of(self.base)
+        _check_dense({name: self._places[name] for name in adapted if name in self._places})
         self._recurrent = [m for m in self.base.modules() if isinstance(m, nn.RNNBase)]
         self._load(given)
         self._parallel = set() if settings.use_dora else {n for n in adapted if self._adds(n)}
@@ -135,6 +153,8 @@ class LoRAModule(nn.Module):
 
     def _quantize(self, settings: LoRASettings, given: dict[str, nn.Parameter]) -> None:
         """Quantise what is frozen and can be."""
+        if self._is_mixed:
+            raise ValueError(_mixed(settings.quantization, given))
         changes = {name_of(key): cast(LowRank, change) for key, change in self.low_rank.items()}
         kept = {name_of(key) for key in self.whole}
         found = quantize_base(self.base, settings, changes, kept, given)
@@ -294,8 +314,12 @@ class LoRAModule(nn.Module):
         return next(self.parameters()).dtype
 
     def _rounded(self) -> dict[str, Tensor]:
-        """Give the frozen parameters in the precision of the trained ones."""
+        """Give the frozen parameters in the precision of the trained ones, if they share one."""
+        if self._is_mixed:
+            return {name: frozen.detach() for name, frozen in self._frozen.items()}
         dtype = self.dtype
+        for layer in (layer for layers in self._quantized.values() for layer in layers):
+            layer.__dict__["dtype"] = dtype
         return {name: self._frozen.rounded(name, dtype) for name in self._frozen}
 
     def check_base(self) -> None:
@@ -380,8 +404,6 @@ class LoRAModule(nn.Module):
     def _weights_in_place(self) -> dict[str, Tensor]:
         """Give the weights to put in; the changes that are added to outputs are not among them."""
         found = self._rounded()
-        for layer in (layer for layers in self._quantized.values() for layer in layers):
-            layer.__dict__["dtype"] = self.dtype
         added = set(self._added())
         for key, change in self.low_rank.items():
             if name_of(key) not in added:
@@ -432,3 +454,24 @@ class LoRAModule(nn.Module):
             for owner, local in places.get(name, ()):
                 setattr(owner, local, parameter)
         return merged
+
+
+def _check_dense(places: dict[str, list[tuple[nn.Module, str]]]) -> None:
+    """Raise an error for adapted tables with sparse gradients, which torch cannot multiply."""
+    for name, owners in places.items():
+        if any(getattr(owner, "sparse", False) for owner, _ in owners):
+            path = name.rpartition(".")[0]
+            raise ValueError(
+                f"{path!r} has sparse=True, but a table that is adapted needs sparse=False. Set "
+                "its attribute `sparse`, or leave it out of target_modules."
+            )
+
+
+def _mixed(quantization: str | None, given: dict[str, nn.Parameter]) -> str:
+    """Message for a base of several precisions, with one parameter of each."""
+    some = {p.dtype: name for name, p in given.items() if p.is_floating_point()}
+    found = ", ".join(f"{name} is {str(dtype)[6:]}" for dtype, name in some.items())
+    return (
+        f"quantization={quantization!r} needs a base of one precision, but {found}. Convert the "
+        "base, as by base.float(), or use quantization=None."
+    )

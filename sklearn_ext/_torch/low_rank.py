@@ -161,10 +161,11 @@ class LowRank(nn.Module):
 
     def joins(self, inputs: Tensor, bias: Tensor | None) -> bool:
         """Tell whether `linear` can take the place of a linear layer and its change."""
-        has_gradient = bias is not None and bias.requires_grad
-        kind = inputs.device.type
         return not (
-            self.is_shifted or inputs.ndim == 1 or has_gradient or torch.is_autocast_enabled(kind)
+            self.is_shifted
+            or (bias is not None and bias.requires_grad)
+            or torch.is_autocast_enabled(inputs.device.type)
+            or torch._C._functorch.peek_interpreter_stack() is not None
         )
 
     def linear(self, inputs: Tensor, weight: Tensor | StoredWeight, bias: Tensor | None) -> Tensor:
@@ -174,7 +175,11 @@ class LowRank(nn.Module):
 
     def added_to_rows(self, rows: Tensor, index: Tensor, padding: int | None) -> Tensor:
         """Add the change of a table to some of its rows; that of the padding is not trained."""
-        added = torch.mul(self.weight_B[index] @ self._dropped_A(), self.scaling)
+        added = self.weight_B[index] @ self._dropped_A()
+        if self.is_shifted:
+            B, A = self._shift()
+            added = added - B[index] @ A
+        added = torch.mul(added, self.scaling)
         if padding is not None:
             added = torch.where((index == padding).unsqueeze(-1), added.detach(), added)
         return rows + added
@@ -211,8 +216,8 @@ def _plus_product(outputs: Tensor, narrow: Tensor, B: Tensor, scaling: float) ->
     """Add s B (A x) in one pass over the outputs, which are the largest of all these."""
     if B.ndim == 3:  # one matrix a member
         return torch.baddbmm(outputs, narrow, B.mT, alpha=scaling)
-    flat = torch.addmm(outputs.flatten(0, -2), narrow.flatten(0, -2), B.mT, alpha=scaling)
-    return flat.view(outputs.shape)
+    rows, narrow = outputs.reshape(-1, B.shape[0]), narrow.reshape(-1, B.shape[1])
+    return torch.addmm(rows, narrow, B.mT, alpha=scaling).view(outputs.shape)
 
 
 def _row_norms(matrix: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ Tensor = torch.Tensor
 
 
 class _LowRankLinear(torch.autograd.Function):
-    """y = W x + b + s B A x. W and b are constants, so nothing is computed for them.
+    """y = W x + b + s B A x of rows x. W and b are constants, so nothing is computed for them.
 
     Products with a narrow factor have it on the left, with its rank as rows: the other way round
     a CPU takes up to four times as long.
@@ -22,7 +22,7 @@ class _LowRankLinear(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        inputs: Tensor,
+        rows: Tensor,
         weight: Tensor | StoredWeight,
         bias: Tensor | None,
         A: Tensor,
@@ -30,28 +30,26 @@ class _LowRankLinear(torch.autograd.Function):
         scaling: float,
     ) -> Tensor:
         """Add the change in the place of the outputs, which autograd could only copy."""
-        rows = inputs.flatten(0, -2)  # (n_rows, n_in)
         narrow = A @ rows.mT  # (r, n_rows)
         outputs = _outputs(rows, weight, bias).addmm_(narrow.mT, B.mT, alpha=scaling)
         ctx.stored = weight if isinstance(weight, StoredWeight) else None
         ctx.save_for_backward(rows, None if ctx.stored else weight, A, B, narrow)
-        ctx.scaling, ctx.front = scaling, inputs.shape[:-1]
-        return outputs.view(*ctx.front, -1)
+        ctx.scaling = scaling
+        return outputs
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Turn dL/dy into the gradients of x, A and B."""
-        rows, weight, A, B, narrow = ctx.saved_tensors
-        gradient = gradient.flatten(0, -2)
+        (gradient,), (rows, weight, A, B, narrow) = gradients, ctx.saved_tensors
+        if torch.is_grad_enabled():  # they will be differentiated again, and so must this be
+            narrow = A @ rows.mT
         by_narrow = torch.mul(B.mT.contiguous() @ gradient.mT, ctx.scaling)  # (r, n_rows)
         by_B = torch.mul(narrow @ gradient, ctx.scaling).mT.contiguous()
-        by_inputs = None
+        by_rows, stored = None, ctx.stored
         if ctx.needs_input_grad[0]:
-            stored = ctx.stored
-            by_inputs = stored.product_back(gradient) if stored else product(gradient, weight)
-            by_inputs = by_inputs.addmm_(by_narrow.mT, A).view(*ctx.front, -1)
-        return by_inputs, None, None, by_narrow @ rows, by_B, None
+            by_rows = stored.product_back(gradient) if stored else product(gradient, weight)
+            by_rows = by_rows.addmm_(by_narrow.mT, A)
+        return by_rows, None, None, by_narrow @ rows, by_B, None
 
 
 def _outputs(rows: Tensor, weight: Tensor | StoredWeight, bias: Tensor | None) -> Tensor:
@@ -75,7 +73,7 @@ def low_rank_linear(
     Parameters
     ----------
     inputs : torch.Tensor of shape (..., n_in)
-        x, with at least one axis in front.
+        x.
     weight : torch.Tensor or StoredWeight, of shape (n_out, n_in)
         W; no gradient reaches it. One that is quantised is dequantised anew for gradients.
     bias : torch.Tensor of shape (n_out,) or None
@@ -88,12 +86,14 @@ def low_rank_linear(
     Returns
     -------
     outputs : torch.Tensor of shape (..., n_out)
-        Outputs. They can be differentiated once.
+        Outputs.
 
     Notes
     -----
     Autograd's own form writes the outputs twice and sums two gradients of the inputs; this one
     adds to either in place.
     """
-    outputs: Tensor = _LowRankLinear.apply(inputs, weight, bias, A, B, scaling)
-    return outputs
+    # The shapes change outside, or what is returned would be a view, and not to be written to.
+    rows = inputs.reshape(-1, A.shape[1])
+    outputs: Tensor = _LowRankLinear.apply(rows, weight, bias, A, B, scaling)
+    return outputs.view(*inputs.shape[:-1], B.shape[0])

@@ -11,7 +11,7 @@ FEWEST = 2**20
 
 
 def product(rows: Tensor, factor: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Multiply rows by a matrix, rows @ factor + bias, where nothing is differentiated.
+    """Multiply rows by a matrix, rows @ factor + bias.
 
     Parameters
     ----------
@@ -30,8 +30,9 @@ def product(rows: Tensor, factor: Tensor, bias: Tensor | None = None) -> Tensor:
     Notes
     -----
     torch gives products in single precision to MKL, which does not use AVX-512 on processors of
-    AMD: there oneDNN takes .43 of the time. On others both take about the same. `_linear_pointwise`
-    is how torch's own compiler calls it; where a build of torch does not have it, torch multiplies.
+    AMD: on a Zen 5 oneDNN takes .43 of the time. `_linear_pointwise` is how torch's own compiler
+    calls it. Torch multiplies where a build does not have it, and where autograd, which it knows
+    nothing of, has to see the product.
 
     Examples
     --------
@@ -42,7 +43,7 @@ def product(rows: Tensor, factor: Tensor, bias: Tensor | None = None) -> Tensor:
     True
     """
     by_onednn = _by_onednn()
-    if by_onednn is not None and _is_large(rows, factor):
+    if by_onednn is not None and _is_large(rows, factor) and not _is_seen(rows, factor, bias):
         found: Tensor = by_onednn(rows, factor.mT, bias, "none", [], "")
         return found
     return rows @ factor if bias is None else torch.addmm(bias, rows, factor)
@@ -62,3 +63,8 @@ def _is_large(rows: Tensor, factor: Tensor) -> bool:
         and rows.device.type == "cpu"
         and rows.numel() * factor.shape[1] >= FEWEST
     )
+
+
+def _is_seen(*tensors: Tensor | None) -> bool:
+    """Tell whether autograd records what is done to some tensors."""
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)

@@ -14,6 +14,7 @@ __all__ = ["NF4", "Int8Rows", "StoredWeight", "nf4_codebook"]
 Tensor = torch.Tensor
 
 BLOCK, SECOND_BLOCK = 64, 256
+WHOLE = BLOCK * SECOND_BLOCK  # values that share all their scales
 ROWS_AT_ONCE = 2**12  # of a weight that is rounded
 VALUES_AT_ONCE = 2**20  # of a weight whose rows are dequantised one block after the other
 # Mean of 1 - 1/(2 * 15) and 1 - 1/(2 * 16), the largest quantile that is finite for both halves.
@@ -71,33 +72,31 @@ class StoredWeight(nn.Module):
         raise NotImplementedError
 
     def product(self, inputs: Tensor) -> Tensor:
-        """Multiply (..., n_in) to (..., n_out)."""
+        """Multiply (n, n_in) to (n, n_out); where columns come first, any number of axes."""
         if not self.rows_first:
             return inputs @ self.dequantized(inputs.dtype)
-        flat = inputs.reshape(-1, inputs.shape[-1])
-        parts = [product(flat, weight.mT) for _, weight in self._row_blocks(flat.dtype)]
-        outputs = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-        return outputs.view(*inputs.shape[:-1], -1)
+        parts = [product(inputs, weight.mT) for _, weight in self._row_blocks(inputs.dtype)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
     def product_back(self, gradient: Tensor) -> Tensor:
-        """Multiply the gradient of outputs (..., n_out) to that of inputs, (..., n_in)."""
+        """Multiply the gradient of outputs (n, n_out) to that of inputs, (n, n_in)."""
         if not self.rows_first:
             return gradient @ self.dequantized(gradient.dtype).mT
-        flat = gradient.reshape(-1, gradient.shape[-1])
-        parts = (product(flat[:, rows], weight) for rows, weight in self._row_blocks(flat.dtype))
-        return reduce(Tensor.add_, parts).view(*gradient.shape[:-1], -1)
+        blocks = self._row_blocks(gradient.dtype)
+        return reduce(Tensor.add_, (product(gradient[:, rows], w) for rows, w in blocks))
 
     def _row_blocks(self, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
         """Yield which rows, and them: never all of a large matrix are there at once."""
         n_rows, n_columns = self.shape
-        unit = BLOCK * SECOND_BLOCK // gcd(n_columns, BLOCK * SECOND_BLOCK)
-        step = unit * max(1, VALUES_AT_ONCE // (unit * n_columns))
+        at_once = max(1, VALUES_AT_ONCE // max(n_columns, 1))
+        unit = WHOLE // gcd(n_columns, WHOLE)
+        step = at_once // unit * unit or at_once  # whole blocks, where rows of them are few
         for start in range(0, n_rows, step):
             rows = slice(start, min(start + step, n_rows))
             yield rows, self._rows(rows).to(dtype)
 
     def _rows(self, rows: slice) -> Tensor:
-        """Give rows of a matrix whose first is one of whole blocks, in single precision."""
+        """Give rows of a matrix in single precision."""
         raise NotImplementedError
 
     def n_bytes(self) -> int:
@@ -143,7 +142,7 @@ class NF4(StoredWeight):
         self.register_buffer("pairs", pairs, persistent=False)
 
     def _store_scales(self, largest: Tensor) -> None:
-        mean = largest.mean()
+        mean = largest.cpu().double().mean().to(largest)  # the sum may be beyond single precision
         centred = nn.functional.pad(largest - mean, (0, -len(largest) % SECOND_BLOCK))
         blocks = centred.view(-1, SECOND_BLOCK)
         second = blocks.abs().amax(1) / 127.0
@@ -176,7 +175,9 @@ class NF4(StoredWeight):
 
     def _rows(self, rows: slice) -> Tensor:
         n_columns = self.shape[1]
-        return self._values(rows.start * n_columns, rows.stop * n_columns).view(-1, n_columns)
+        start, stop = rows.start * n_columns, rows.stop * n_columns
+        first = start // WHOLE * WHOLE
+        return self._values(first, stop)[start - first :].view(-1, n_columns)
 
 
 class Int8Rows(StoredWeight):

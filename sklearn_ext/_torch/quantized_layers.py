@@ -29,7 +29,7 @@ class _FrozenProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, stored: StoredWeight) -> Tensor:
-        """Multiply (..., n_in) to (..., n_out)."""
+        """Multiply inputs by the weight."""
         ctx.stored = stored
         return stored.product(inputs.to(_computed_in(inputs)))
 
@@ -59,9 +59,11 @@ class _Quantized:
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Multiply."""
-        product: Tensor = _FrozenProduct.apply(inputs, self.stored)
+        rows = inputs.reshape(-1, self.stored.shape[1]) if self.rows_first else inputs
+        product: Tensor = _FrozenProduct.apply(rows, self.stored)
         bias: Tensor | None = self.bias  # type: ignore[attr-defined]
-        return product if bias is None else product + bias
+        outputs = product if bias is None else product.add_(bias)
+        return outputs.view(*inputs.shape[:-1], outputs.shape[-1])
 
 
 class QuantizedLinear(_Quantized, nn.Linear):  # type: ignore[override]

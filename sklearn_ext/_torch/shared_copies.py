@@ -5,12 +5,16 @@ takes.
 """
 
 import copy
+import re
 from typing import Any
 
 import torch
 from torch import nn
 
-__all__ = ["all_names", "key_of", "name_of", "places_of", "shared_copy"]
+__all__ = ["all_names", "key_of", "name_in_base", "name_of", "places_of", "shared_copy"]
+
+# Trained parameters of an adapted module, by their own names.
+_TRAINED = re.compile(r"low_rank\.(.+)\.(?:weight_A|weight_B|magnitude)|whole\.(.+)")
 
 
 def shared_copy(base: nn.Module) -> nn.Module:
@@ -63,3 +67,18 @@ def key_of(name: str) -> str:
 def name_of(key: str) -> str:
     """Give the name of a key."""
     return key.replace("/", ".").replace("~1", "/").replace("~0", "~")
+
+
+def name_in_base(own: str) -> str:
+    """Give the name in the base that a trained parameter of an adapted module belongs to.
+
+    Examples
+    --------
+    >>> from sklearn_ext._torch.shared_copies import name_in_base
+    >>> name_in_base("low_rank.layers/0/weight.weight_A"), name_in_base("whole.head/bias")
+    ('layers.0.weight', 'head.bias')
+    >>> name_in_base("layers.0.weight")
+    'layers.0.weight'
+    """
+    match = _TRAINED.fullmatch(own)
+    return name_of(own if match is None else match[1] or match[2])

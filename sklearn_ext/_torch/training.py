@@ -156,7 +156,7 @@ class GradientSteps:
         names = self.names or [str(i) for i in range(len(self.optimizer.parameters))]
         pairs = zip(self.optimizer.parameters, names, strict=True)
         trained = [name for parameter, name in pairs if parameter.requires_grad]
-        missing = [n for n, g in zip(trained, gradients, strict=True) if g is None]
+        missing = dict.fromkeys(n for n, g in zip(trained, gradients, strict=True) if g is None)
         return ValueError(
             f"No gradient reaches {', '.join(missing)}: the loss does not depend on it. Leave out "
             "of training what the net does not use."

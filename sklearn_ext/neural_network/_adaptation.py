@@ -137,6 +137,11 @@ class NetAdaptation:
         base.set_params(warm_start=before)
 
     @staticmethod
+    def has_rates(adapted):
+        """Tell whether the training has learning rates, which L-BFGS has not."""
+        return getattr(adapted, "solver", None) != "lbfgs"
+
+    @staticmethod
     def seed(estimator, random_state):
         """Give a new base that has no seed one."""
         if estimator.random_state is None:

@@ -130,7 +130,7 @@ class AdapterBank:
         return self._by_row("predict_proba", X, names)
 
     def _by_row(self, method, X, names):
-        adapters, n_rows = self._checked(), _num_samples(X)
+        adapters, n_rows = self._checked(), _n_rows(X)
         if names is None or isinstance(names, str):
             names = [names] * n_rows
         names = np.array([None if is_missing(name) else name for name in names], dtype=object)
@@ -141,7 +141,7 @@ class AdapterBank:
             raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
         for name in dict.fromkeys(names):
             rows = np.flatnonzero([other == name for other in names])
-            part = getattr(self._estimator(adapters, name), method)(_safe_indexing(X, rows))
+            part = getattr(self._estimator(adapters, name), method)(_taken(X, rows))
             if found is None:
                 found = np.empty((n_rows, *part.shape[1:]), dtype=part.dtype)
             found[rows] = part
@@ -190,6 +190,17 @@ class AdapterBank:
             for name, buffer in adaptation.module(merged).named_buffers():
                 buffer.copy_(module.get_buffer(name))
         return merged
+
+
+def _n_rows(X):
+    """Count samples; a skorch net may get a dict of arrays, each with all of them."""
+    return _num_samples(next(iter(X.values())) if isinstance(X, Mapping) and X else X)
+
+
+def _taken(X, rows):
+    if isinstance(X, Mapping):
+        return {name: _safe_indexing(values, rows) for name, values in X.items()}
+    return _safe_indexing(X, rows)
 
 
 def _check_weights(weights):

@@ -174,6 +174,7 @@ class AdapterFit:
                 self._generator(),
             )
         _check_classes(classes, adapted)
+        self._check_ratio(adaptation.has_rates(adapted))
         plan = {name: getattr(self, name) for name in (*TRAINING, "cache_frozen")}
         plan["learning_rate_init"] = self._rate(adapted)
         model, done = adaptation.ready(adapted, plan)
@@ -182,9 +183,23 @@ class AdapterFit:
         self.estimator_ = model
         self._read(adaptation)
 
+    def _check_ratio(self, has_rates):
+        """Raise an error for a learning rate of B where the training has none at all."""
+        if self.loraplus_lr_ratio is not None and not has_rates:
+            raise ValueError(
+                f"loraplus_lr_ratio={self.loraplus_lr_ratio!r} is a ratio of learning rates, but "
+                "the base is trained by L-BFGS, which has one step for all parameters. Set it to "
+                "None, or give the base another solver or optimizer."
+            )
+
     def _check_goes_on(self, how):
         """Raise an error if other changes are asked for than those to go on from."""
         model = self.estimator_
+        if not self._is_of_estimator(model):
+            raise ValueError(
+                f"{how} goes on from changes of another base than estimator={self.estimator!r}. "
+                "Set that back, or fit anew with warm_start=False."
+            )
         kept, asked = model._adaptation, self._settings()
         if asked["modules_to_save"] == "auto":
             new = set(kept["modules_to_save"] or ()) <= set(getattr(model, "_new_layers", ()))
@@ -196,6 +211,15 @@ class AdapterFit:
                     f"{how} goes on from changes with {name}={kept[name]!r}, but now "
                     f"{name}={asked[name]!r}. Set it back, or fit anew with warm_start=False."
                 )
+
+    def _is_of_estimator(self, model):
+        """Tell whether an adapted estimator was made of the frozen base, or of such a new one."""
+        from sklearn_ext._torch.adapter_state import base_is
+
+        base, adaptation = self._frozen_base(), self._adaptation()
+        if base is None:
+            return type(model) is type(self._inner())
+        return base_is(adaptation.module(model), adaptation.module(adaptation.merged(base)))
 
     def _rate(self, adapted):
         """Learning rate that the training starts from."""

@@ -200,6 +200,8 @@ class FFNNClassifier(ClassificationTargets, BaseFeedForward):
     True
     """
 
+    _full_batches = 12  # log-loss .64 instead of 1.05 with 24, accuracy .784 and .790
+
     _parameter_constraints = {
         **BaseFeedForward._parameter_constraints,
         **ClassificationTargets._parameter_constraints,

@@ -36,8 +36,8 @@ default="flat_cosine"
     warmup_fraction : float, default=0.03
         Share of the run, in [0, 1), in which the rate rises from 0.
     max_iter : int or "auto", default="auto"
-        Epochs. "auto" is 24 for full batches of up to 64 rows, and 1160 / n^(1/3) within 10 and
-        64 for more rows n; 200 for "lbfgs".
+        Epochs. "auto" is 24 for full batches of up to 64 rows, 12 where classes are learned, and
+        1160 / n^(1/3) within 10 and 64 for more rows n; 200 for "lbfgs".
     tol : float, default=0.0
         By how much the watched loss has to fall to count as better, >= 0. "lbfgs" ends where no
         component of the gradient is larger.

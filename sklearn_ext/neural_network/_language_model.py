@@ -215,10 +215,11 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
             return None
         if not isinstance(validation_set, tuple):
             validation_set = validation_set, None
-        if len(validation_set) not in (2, 3):
+        if len(validation_set) not in (2, 3) or isinstance(validation_set[0], str):
+            kind = type(validation_set[0]).__name__ if validation_set else "nothing"
             raise ValueError(
                 "validation_set must be texts, or a tuple (X, y) or (X, y, sample_weight), got a "
-                f"tuple of {len(validation_set)}."
+                f"tuple of {len(validation_set)} that begins with {kind}. Make texts a list."
             )
         X, y, sample_weight = (*validation_set, None)[:3]
         texts = self._read_rows(X, reset=False)

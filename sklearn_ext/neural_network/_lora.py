@@ -111,8 +111,8 @@ class LoRAAdapter(
     verbose : bool or int, default=False
         Whether to print the losses of every epoch.
     warm_start : bool, default=False
-        Whether another `fit` goes on from the changes of the last one, whose parameters down to
-        `gradient_checkpointing` stay as they are.
+        Whether another `fit` goes on from the changes of the last one, whose `estimator` and
+        parameters down to `gradient_checkpointing` stay as they are.
     cache_frozen : bool, default=False
         Whether `fit` computes only once what the layers below all trained ones give for each row,
         and keeps it while it runs, with the same result to rounding. Each step then costs what the
@@ -164,6 +164,11 @@ class LoRAAdapter(
     its layer computes of others, as with weight_norm. Where only upper layers of a net of this
     library are trained, dropout is off below them: what goes into them is a function of a row that
     does not change, whether or not it is cached.
+
+    A module of a skorch net that reads adapted weights in its `forward` has to do so as attributes,
+    ``self.layer.weight``: ``parameters()`` yields frozen ones of some layers while training, and
+    ``get_parameter`` raises an error. It must have no `torch.utils.checkpoint` of its own, which
+    would compute again with frozen weights and wrong gradients: set `gradient_checkpointing`.
 
     An adapter shares the weights of its frozen base: one whose base is trained further, by
     `partial_fit` or `warm_start`, raises an error from then on. Threads may predict with one

@@ -72,7 +72,8 @@ default="squared_error"
         Quantile or quantiles, in (0, 1), of ``loss="quantile"``; other losses do not use it.
         Several ones never cross, and `predict` gives a column for each.
     huber_delta : float, default=1.0
-        Where "huber" becomes linear, > 0, in standard deviations of y.
+        Where "huber" becomes linear, > 0, in interquartile ranges of y over 1.349: in standard
+        deviations where y is normal.
 """
 
 CLASSIFICATION_PARAMETERS = """\

@@ -16,8 +16,6 @@ LBFGS_ITERATIONS = 200  # as many as MLPRegressor takes
 # Up to so many rows a fit takes full batches in the dtype of X, without a validation split: then
 # a weight of 2 is exactly a row given twice.
 FULL_BATCH_ROWS = 64
-# So many of them. With more, nets on few rows are too sure of themselves where there is noise.
-FULL_BATCHES = 24
 
 
 class TrainingPlan:
@@ -31,6 +29,8 @@ class TrainingPlan:
     _most_rows_seen_to_the_end = FULL_BATCH_ROWS
     # State of the generator from which a net's folds were drawn first; None before.
     _fold_state = None
+    # So many full batches; after more, nets on few rows are too sure where there is noise.
+    _full_batches = 24
 
     _parameter_constraints = {
         "solver": [StrOptions({"adam", "sgd"})],
@@ -172,11 +172,11 @@ class TrainingPlan:
             )
 
     def _parameter_names(self):
-        """Names of the optimizer's parameters, in its order."""
-        from sklearn_ext._torch.shared_copies import name_of
+        """Names of the optimizer's parameters, in its order; those in the base of adapted ones."""
+        from sklearn_ext._torch.shared_copies import name_in_base
 
         named = self.net_.module_.named_parameters()
-        names = {id(parameter): name_of(name) for name, parameter in named}
+        names = {id(parameter): name_in_base(name) for name, parameter in named}
         return [names[id(parameter)] for parameter in self.net_.optimizer_.parameters]
 
     def _rows_of_run(self, data, valid, folds, device, dtype):
@@ -281,14 +281,14 @@ class TrainingPlan:
         return int(min(512, max(64, n_rows / 40)))
 
     def _epochs(self, rows, steps_an_epoch):
-        """24 full batches, or 1160 / n^(1/3) epochs within 10 and 64."""
+        """A number of full batches, or 1160 / n^(1/3) epochs within 10 and 64."""
         if self.max_iter != "auto":
             return self.max_iter
         if self.solver == "lbfgs":
             return LBFGS_ITERATIONS
         n_rows = len(rows)
         if n_rows <= FULL_BATCH_ROWS:
-            return FULL_BATCHES
+            return self._full_batches
         return min(64, max(10, ceil(1160.0 / n_rows ** (1.0 / 3.0))))
 
     def _meets_by_length(self, rows, y):

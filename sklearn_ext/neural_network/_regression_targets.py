@@ -10,9 +10,13 @@ from sklearn.utils.validation import check_array
 from sklearn_ext._dask import each_in_memory, over_partitions
 from sklearn_ext._onnx.responses import add_prediction
 from sklearn_ext._validation import Interval, StrOptions
+from sklearn_ext.neural_network._tables import weighted_quantiles
 
 __all__ = ["RegressionTargets"]
 
+# Losses of those who have outliers: these must not decide the scale.
+ROBUST = "absolute_error", "huber", "quantile"
+NORMAL_QUARTILES = 1.349  # distance of the quartiles of a normal distribution
 NO_COUNTS = "loss='poisson' needs y >= 0 with a positive sum."
 
 
@@ -157,9 +161,11 @@ class RegressionTargets(RegressorMixin):
             self._y_center, self._y_scale = np.zeros_like(mean), np.where(mean > 0, mean, 1.0)
             return
         with np.errstate(over="ignore"):
-            std = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
-        _check_range(y, std, dtype)
-        self._y_center, self._y_scale = mean, np.where(std > 0, std, 1.0)
+            scale = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
+        if self._of_net("loss") in ROBUST:
+            mean, scale = _median_and_spread(y, weights, scale)
+        _check_range(y, scale, dtype)
+        self._y_center, self._y_scale = mean, np.where(scale > 0, scale, 1.0)
 
     def _encode_target(self, y):
         return (y - self._y_center) / self._y_scale
@@ -200,6 +206,15 @@ class RegressionTargets(RegressorMixin):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _median_and_spread(y, weights, std):
+    """Medians and, in standard deviations of a normal y, interquartile ranges of columns."""
+    levels = np.array([0.25, 0.5, 0.75])
+    weights = np.ones(len(y)) if weights is None else weights
+    lower, median, upper = np.transpose([weighted_quantiles(c, weights, levels) for c in y.T])
+    spread = (upper - lower) / NORMAL_QUARTILES
+    return median, np.where(spread > 0, spread, std)
 
 
 def _check_range(y, scale, dtype):

@@ -15,7 +15,7 @@ from sklearn_ext._torch.dropout import dropout_from
 from sklearn_ext._torch.lora import LoRAModule
 from sklearn_ext._torch.low_rank import LoRASettings
 from sklearn_ext._torch.random import make_generator
-from sklearn_ext._torch.shared_copies import name_of
+from sklearn_ext._torch.shared_copies import name_in_base
 from sklearn_ext.neural_network._net import given_back_on_failure
 
 __all__ = ["SkorchAdaptation"]
@@ -103,6 +103,11 @@ class SkorchAdaptation:
         if classes is not None and isinstance(base, NeuralNetClassifier):
             base.set_params(classes=list(np.unique(classes)))
         self.fit(base, data, False)
+
+    @staticmethod
+    def has_rates(adapted):
+        """Tell whether parameters may have learning rates of their own."""
+        return not isinstance(adapted.optimizer_, torch.optim.LBFGS)
 
     @staticmethod
     def seed(net, random_state):
@@ -233,9 +238,10 @@ class _Reached(Callback):
         if not self.looks:
             return
         self.looks = False
-        missing = [n for n, p in net.module_.named_parameters() if p.grad is None]
+        named = net.module_.named_parameters()
+        missing = dict.fromkeys(name_in_base(n) for n, p in named if p.grad is None)
         if missing:
             raise ValueError(
-                f"No gradient reaches {', '.join(map(name_of, missing))}: the loss does not "
+                f"No gradient reaches {', '.join(missing)}: the loss does not "
                 "depend on it. Leave it out of target_modules."
             )

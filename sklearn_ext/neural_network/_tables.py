@@ -12,6 +12,7 @@ ROWS_A_BIN = 25
 # What "auto" gives each numeric column, and all of them together: beyond that the first layer
 # would be most of the cost.
 AUTO_BINS, MOST_AUTO_BINS = 32, 512
+HALF = np.array([0.5])
 # A column of more categories is embedded instead of one-hot encoded.
 MOST_HOT = 32
 
@@ -42,12 +43,16 @@ def weighted_quantiles(values, weights, levels):
     return values[order][np.minimum(position, len(values) - 1)]
 
 
-def _scale(quartiles, lowest, highest):
-    """Inverse of the interquartile range, of half the range where that is 0, else 0."""
+def _scale(values, weights, quartiles):
+    """Inverse of the interquartile range; where that is 0, twice that of what others lie off."""
     spread = quartiles[2] - quartiles[0]
     if spread > 0:
         return 1.0 / spread
-    return 2.0 / (highest - lowest) if highest > lowest else 0.0
+    off = np.abs(values - quartiles[1])
+    others = off > 0  # their median, not their range, which one outlier would decide
+    if not others.any():
+        return 0.0
+    return 2.0 / float(weighted_quantiles(off[others], weights[others], HALF)[0])
 
 
 def fit_encoding(X, categorical, weights, n_bins, constant_scale=0.0):
@@ -150,7 +155,7 @@ def _numeric_column(values, weights, n_bins, constant_scale):
         return 0.0, constant_scale, []
     values, weights = values[known].astype(np.float64), weights[known]
     quartiles = weighted_quantiles(values, weights, np.array([0.25, 0.5, 0.75]))
-    scale = _scale(quartiles, values.min(), values.max()) or constant_scale
+    scale = _scale(values, weights, quartiles) or constant_scale
     if not n_bins:
         return quartiles[1], scale, []
     levels = np.arange(n_bins + 1) / n_bins

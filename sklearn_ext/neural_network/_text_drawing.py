@@ -118,6 +118,8 @@ class TextDrawing:
         from sklearn_ext._torch.random import make_generator
         from sklearn_ext._torch.threads import one_thread
 
+        if isinstance(decoding[1], bool):
+            raise ValueError(f"top_k={decoding[1]} is no number. Give an integer, such as top_k=5.")
         tokenizer, module = self.tokenizer_, self._live_net().module_
         device = next(module.parameters()).device
         stops = (stop,) if isinstance(stop, str) else () if stop is None else tuple(stop)

@@ -83,8 +83,10 @@ class StoredTokenizer:
 
     def encode(self, texts):
         """List the tokens of each text, int64."""
+        texts = list(texts)
+        _check_unicode(texts)
         model = _loaded(self.definition, self.longest)
-        found = model.encode_batch(list(texts), add_special_tokens=self.is_framed)
+        found = model.encode_batch(texts, add_special_tokens=self.is_framed)
         return [np.array(encoding.ids, dtype=np.int64) for encoding in found]
 
     def encode_behind(self, texts):
@@ -95,6 +97,8 @@ class StoredTokenizer:
         (one,) = self.encode(["a"])
         if continuation(self, one, one) == "a":
             return self.encode(texts)
+        texts = list(texts)
+        _check_unicode(texts)
         model = _loaded(self.definition, self.longest)
         found = [_behind(model, text) for text in texts]
         return [np.array(tokens, dtype=np.int64) for tokens in found]
@@ -103,6 +107,20 @@ class StoredTokenizer:
         """Make a text of tokens, without special ones."""
         inner = [int(token) for token in tokens if token not in (self.start, self.end)]
         return _loaded(self.definition, self.longest).decode(inner, skip_special_tokens=True)
+
+
+def _check_unicode(texts):
+    """Raise an error for half of a surrogate pair, which Python's strings may hold."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            near = text[max(0, error.start - 20) : error.start + 20]
+            raise ValueError(
+                f"A text holds half of a surrogate pair, near {near!r}, and is no Unicode text. "
+                "Replace it, as by text.encode('utf-8', 'replace').decode(), or leave the text "
+                "out; tokenizer='byte', where there is no model, takes it."
+            ) from error
 
 
 @lru_cache(maxsize=8)
@@ -160,14 +178,7 @@ def trained_tokenizer(texts, vocab_size):
         show_progress=False,
     )
     texts = list(texts)
-    for text in texts:
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"tokenizer='bpe' cannot learn from {text[:40]!r}, which holds half of a surrogate "
-                "pair and is no Unicode text. Leave it out, or take tokenizer='byte'."
-            ) from error
+    _check_unicode(texts)
     model.train_from_iterator(texts, trainer)
     # The token of both ends is none of the model's, so that no text can hold it.
     end = model.get_vocab_size()
@@ -209,6 +220,13 @@ class Ending:
     def __post_init__(self):
         if not all(isinstance(string, str) and string for string in self.stop):
             raise ValueError(f"stop must hold strings that are not empty, got {list(self.stop)}.")
+        for string in self.stop:
+            # It also stands for the bytes of a character that is not complete yet.
+            if "\ufffd" in string or string != string.encode("utf-8", "replace").decode():
+                raise ValueError(
+                    f"stop={string!r} holds U+FFFD or half of a surrogate pair, which no text that "
+                    "is drawn holds for certain. Take other characters."
+                )
 
     def is_over(self, tokens):
         """Tell whether the text is complete with the last of its tokens."""

@@ -24,7 +24,7 @@ def by_autograd(inputs, weight, bias, A, B):
     return torch.nn.functional.linear(inputs, weight + SCALING * B @ A, bias)
 
 
-@pytest.mark.parametrize("front", [(6,), (3, 4), (2, 3, 2)])
+@pytest.mark.parametrize("front", [(), (0,), (2, 0), (6,), (3, 4), (2, 3, 2)])
 @pytest.mark.parametrize("has_bias", [True, False])
 def test_equals_the_changed_weight(front, has_bias):
     inputs, weight, bias, A, B = arguments(*front)
@@ -36,9 +36,39 @@ def test_equals_the_changed_weight(front, has_bias):
 @pytest.mark.parametrize("front", [(6,), (3, 4)])
 def test_gradients_are_those_of_differences(front):
     inputs, weight, bias, A, B = arguments(*front)
-    assert torch.autograd.gradcheck(
-        lambda x, a, b: low_rank_linear(x, weight, bias, a, b, SCALING), (inputs, A, B)
+
+    def layer(x, a, b):
+        return low_rank_linear(x, weight, bias, a, b, SCALING)
+
+    assert torch.autograd.gradcheck(layer, (inputs, A, B))
+    assert torch.autograd.gradgradcheck(layer, (inputs, A, B))
+
+
+def test_second_derivatives_of_a_large_layer_are_those_of_autograd():
+    generator = torch.Generator().manual_seed(0)
+    shapes = (300, 64), (96, 64), (96,), (2, 64), (96, 2)
+    x, W, b, A, B = (0.1 * torch.randn(s, generator=generator) for s in shapes)
+    trained = [tensor.requires_grad_() for tensor in (x, A, B)]
+
+    def penalty(outputs):
+        (slope,) = torch.autograd.grad(outputs.tanh().sum(), x, create_graph=True)
+        return slope.square().sum()
+
+    found = torch.autograd.grad(penalty(low_rank_linear(x, W, b, A, B, SCALING)), trained)
+    expected = torch.autograd.grad(penalty(by_autograd(x, W, b, A, B)), trained)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("front", [(6,), (3, 4)])
+def test_outputs_can_be_written_to(front):
+    inputs, weight, bias, A, B = arguments(*front)
+    found = low_rank_linear(inputs, weight, bias, A, B, SCALING).relu_()
+    expected = by_autograd(inputs, weight, bias, A, B).relu()
+    torch.testing.assert_close(found, expected)
+    gradients = (
+        torch.autograd.grad(outputs.square().sum(), (inputs, A, B)) for outputs in (found, expected)
     )
+    torch.testing.assert_close(*gradients)
 
 
 @pytest.mark.parametrize("kind", [NF4, Int8Rows])

@@ -110,6 +110,23 @@ def test_rows_of_integers(rows_first):
     )
 
 
+@pytest.mark.parametrize("kind", [NF4, Int8Rows])
+@pytest.mark.parametrize("width", [1, 96, 4097])
+def test_few_rows_are_dequantised_at_once(kind, width, monkeypatch):
+    at_once = 2**15
+    monkeypatch.setattr("sklearn_ext._torch.quantization.VALUES_AT_ONCE", at_once)
+    stored = kind(weights(3 * at_once // width, width))
+    parts = [rows for _, rows in stored._row_blocks(torch.float32)]
+    assert max(rows.numel() for rows in parts) <= at_once
+    assert len(parts) <= 5
+    assert torch.equal(torch.cat(parts), stored.dequantized(torch.float32))
+
+
+def test_weights_near_the_end_of_single_precision():
+    weight = 3e38 * torch.sign(weights(200, 64))  # the sum of all magnitudes is infinite
+    assert_allclose(NF4(weight).dequantized(torch.float32), weight, rtol=1e-6)
+
+
 class Mixed(nn.Module):
     """Layers that are quantised, a tied table, and one that is not."""
 

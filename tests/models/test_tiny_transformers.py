@@ -332,6 +332,21 @@ def test_kept_states_of_lower_layers_change_nothing(causal, params):
     assert plain.loss_curve_[-1] < plain.loss_curve_[0]
 
 
+@pytest.mark.parametrize(
+    ("kind", "targets"),
+    [("olmo", r".*layers\.1\..*"), ("olmo", ["lm_head"]), ("llama", ["lm_head"])],
+)
+def test_kept_states_of_a_base_that_is_quantised_all_over(tmp_path, kind, targets):
+    # OLMo has neither biases nor parameters of its norms: nothing stays whole.
+    settings = {"num_key_value_heads": 2, "tie_word_embeddings": False}
+    auto = transformers.AutoModelForCausalLM
+    base = untrained(saved(tmp_path, kind, auto, settings)[0])
+    fields = {"target_modules": targets, "quantization": "int8"}
+    plain, cached = (a.fit(TEXTS) for a in upper_adapters(base, **fields))
+    assert_allclose(plain.loss_curve_, cached.loss_curve_, rtol=1e-5)
+    assert plain.loss_curve_[-1] < plain.loss_curve_[0]
+
+
 def test_kept_states_of_an_encoder_are_those_of_the_whole(encoder, monkeypatch):
     settings = {"max_length": 16, "max_iter": 0, "dropout": 0.0, "random_state": 0}
     base = TransformerClassifier(encoder[0], **settings).fit(TEXTS, LABELS)
@@ -614,6 +629,9 @@ def test_completions_have_no_space_of_a_beginning(tmp_path):
     assert_array_equal(tokenizer.encode_behind(["one"])[0], [5, 6, 7])
     assert_array_equal(tokenizer.encode_behind([" one"])[0], [4, 5, 6, 7])
     assert_array_equal(tokenizer.encode_behind(["one one", ""])[0], [5, 6, 7, 4, 5, 6, 7])
+    for encode in (tokenizer.encode, tokenizer.encode_behind):
+        with pytest.raises(ValueError, match="half of a surrogate pair"):
+            encode(["one", "\ud800"])
 
 
 # PEFT's files of what is not adapted, or not as here

@@ -181,6 +181,13 @@ def test_other_adaptations(settings):
     assert_equal_fits(plain, cached, X)
 
 
+@pytest.mark.parametrize("quantization", ["int8", "nf4"])
+def test_a_quantised_lower_part_in_double_precision(quantization):
+    base, X, y, upper = fitted("encoder", precision="float64")
+    plain, cached = (a.fit(X, y) for a in pair(base, upper, quantization=quantization))
+    assert_equal_fits(plain, cached, X)
+
+
 def test_long_and_sparse_tables(monkeypatch):
     monkeypatch.setattr(_tabular, "ENCODED_AT_ONCE", 100)
     X, y = make_table()

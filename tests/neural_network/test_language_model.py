@@ -202,6 +202,9 @@ def test_validation_set_is_watched():
     assert model.validation_scores_[best] == pytest.approx(-model.best_loss_, rel=1e-5)
     with pytest.raises(ValueError, match="validation_set must be texts, or a tuple"):
         model.fit(TEXTS, validation_set=(TEXTS, None, None, None))
+    for texts in [(), ("one", "two"), ("one", "two", "three", "four")]:
+        with pytest.raises(ValueError, match=r"validation_set must be texts.*Make texts a list"):
+            model.fit(TEXTS, validation_set=texts)
 
 
 def test_partial_fit_and_warm_start_go_on():
@@ -254,6 +257,9 @@ def test_stop_strings_end_a_text():
     assert model.generate(["a", "abc"], temperature=0)[1][:2] == ". "
     with pytest.raises(ValueError, match="stop must hold strings that are not empty"):
         model.generate(["a"], stop=[""])
+    for stop in ("\ud800", "x\ufffd"):  # the second is read inside of an unfinished character
+        with pytest.raises(ValueError, match=r"stop='.*' holds U\+FFFD or half of a surrogate"):
+            model.generate(["a"], stop=stop)
 
 
 def test_drawing_leaves_generators_and_the_model_alone(model):
@@ -272,6 +278,11 @@ def test_wrong_ways_of_drawing_are_named(model, name, value):
         model.sample(**{name: value})
     with pytest.raises(ValueError, match=f"'{name}' parameter"):
         model.generate(["a"], **{name: value})
+
+
+def test_true_is_no_number_of_tokens(model):
+    with pytest.raises(ValueError, match="top_k=True is no number"):
+        model.sample(top_k=True)
 
 
 # Input
@@ -414,6 +425,12 @@ def test_half_a_character_cannot_be_learned():
     pytest.importorskip("tokenizers")
     with pytest.raises(ValueError, match="half of a surrogate pair"):
         fitted(["\ud800x"] * 8, tokenizer="bpe")
+    model = fitted(tokenizer="bpe", vocab_size=300)
+    for method in (model.score_samples, model.generate, model.partial_fit):
+        with pytest.raises(ValueError, match=r"half of a surrogate pair, near 'a.*or leave the"):
+            method(["one", "a\ud800"])
+    with pytest.raises(ValueError, match="half of a surrogate pair"):
+        model.score_samples(["one"], ["\udfff"])
 
 
 def test_partial_fit_behind_a_start_alone():

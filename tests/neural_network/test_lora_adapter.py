@@ -339,6 +339,15 @@ def test_warm_start_goes_on_from_the_changes():
     assert adapter.fit(X, y).score(X, y) > first
 
 
+def test_a_rate_of_b_needs_a_solver_with_rates():
+    X, y = make_table()
+    base = FFNNRegressor((8,), n_members=1, solver="lbfgs", max_iter=5, random_state=0).fit(X, y)
+    adapter = LoRAAdapter.from_fitted(base, loraplus_lr_ratio=4.0, **SHORT)
+    with pytest.raises(ValueError, match=r"loraplus_lr_ratio=4\.0 is a ratio.*L-BFGS"):
+        adapter.fit(X, y)
+    adapter.set_params(loraplus_lr_ratio=None).fit(X, y)
+
+
 def test_validation_set_and_weights_reach_the_net():
     base, _, _ = fitted("table numbers")
     X, y = shifted("table numbers")

@@ -18,6 +18,7 @@ skorch = pytest.importorskip("skorch")
 from skorch.callbacks import Callback, EarlyStopping  # noqa: E402
 
 from sklearn_ext import LoRAAdapter  # noqa: E402
+from sklearn_ext.neural_network import AdapterBank  # noqa: E402
 
 
 class Classifier(torch.nn.Module):
@@ -242,6 +243,40 @@ def test_grid_search():
     assert search.fit(*make_data("labels", seed=1)).best_estimator_.estimator.estimator is base
 
 
+class Named(torch.nn.Module):
+    """A net that gets its inputs by a name."""
+
+    def __init__(self):
+        super().__init__()
+        self.output = torch.nn.Linear(4, 1)
+
+    def forward(self, values):
+        return self.output(values)
+
+
+def test_a_bank_takes_a_dict_of_arrays():
+    X, y = make_data("labels")
+    data = {"values": X}, y[:, None].astype(np.float32)
+    base = skorch.NeuralNetRegressor(Named, max_epochs=2, verbose=0).fit(*data)
+    adapter = LoRAAdapter.from_fitted(base, max_iter=2, random_state=0).fit(*data)
+    names = ["own", None, "own"] * (len(X) // 3)
+    found = AdapterBank({"own": adapter}).predict(data[0], names)
+    for name, model in (("own", adapter), (None, base)):
+        rows = [other == name for other in names]
+        assert_allclose(found[rows], model.predict(data[0])[rows], rtol=1e-6)
+    with pytest.raises(ValueError, match="names must have one name a sample, 96, got 2"):
+        AdapterBank({"own": adapter}).predict(data[0], ["own", None])
+
+
+def test_a_rate_of_b_needs_an_optimizer_with_rates():
+    X, y = make_data("labels")
+    base = make_net("labels", optimizer=torch.optim.LBFGS).fit(X, y)
+    adapter = LoRAAdapter.from_fitted(base, loraplus_lr_ratio=4.0, max_iter=1, **used("labels"))
+    with pytest.raises(ValueError, match=r"loraplus_lr_ratio=4\.0 is a ratio.*L-BFGS"):
+        adapter.fit(X, y)
+    adapter.set_params(loraplus_lr_ratio=None).fit(X, y)
+
+
 class TwoModules(skorch.NeuralNet):
     def initialize_module(self):
         super().initialize_module()
@@ -253,7 +288,7 @@ def test_errors_say_what_to_do():
     base = make_net("labels").fit(*make_data("labels"))
     X, y = make_data("labels", seed=1)
     adapter = LoRAAdapter.from_fitted(base, random_state=0)
-    with pytest.raises(ValueError, match=r"No gradient reaches .*unused.*target_modules"):
+    with pytest.raises(ValueError, match=r"reaches unused\.weight: .*target_modules"):
         adapter.fit(X, y)
     assert not hasattr(adapter, "estimator_")
     adapter.set_params(**used("labels"))

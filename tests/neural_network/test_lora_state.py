@@ -149,6 +149,29 @@ def test_a_base_that_was_fitted_again_is_not_lost(base, tmp_path):
         adapter.save_adapter(tmp_path)  # it would have the fingerprint of another base
 
 
+@pytest.mark.parametrize("quantization", [None, "int8"])
+@pytest.mark.parametrize("other", ["weights", "sizes", "class", "not fitted"])
+def test_fits_go_on_from_the_changes_of_their_own_base_only(base, quantization, other):
+    X, y = make_data(1)
+    others = {
+        "weights": FrozenEstimator(FFNNRegressor(**{**SMALL, "random_state": 1}).fit(X, y)),
+        "sizes": FrozenEstimator(FFNNRegressor(**SMALL | {"n_members": 1}).fit(X, y)),
+        "class": FrozenEstimator(FFNNClassifier(**SMALL).fit(X, y > 0)),
+        "not fitted": FFNNClassifier(**SMALL),
+    }
+    fields = {"quantization": quantization, "warm_start": True, "store_base": False, **SHORT}
+    adapter = LoRAAdapter.from_fitted(base, **fields).fit(X, y)
+    adapter = pickle.loads(pickle.dumps(adapter)).attach_base(pickle.loads(pickle.dumps(base)))
+    frozen, expected = adapter.estimator, adapter.predict(X)
+    adapter.set_params(estimator=others[other])
+    for method in (adapter.fit, adapter.partial_fit):
+        with pytest.raises(ValueError, match="goes on from changes of another base than est"):
+            method(X, y)
+    assert_array_equal(adapter.predict(X), expected)
+    adapter.set_params(estimator=frozen).fit(X, y).partial_fit(X, y)
+    adapter.set_params(estimator=others["weights"], warm_start=False).fit(X, y)
+
+
 @pytest.mark.parametrize(
     ("how", "params"),
     [

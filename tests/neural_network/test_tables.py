@@ -5,8 +5,11 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.base import clone
 
 from sklearn_ext import FFNNClassifier, FFNNRegressor
+from sklearn_ext.neural_network._tables import fit_encoding
 
 pytest.importorskip("torch")
 pytest.importorskip("skorch")
@@ -205,3 +208,46 @@ def test_the_net_says_where_it_learns():
     for method in (net.fit, net.partial_fit):
         with pytest.raises(TypeError, match="learns through its estimator"):
             method(X, y)
+
+
+@pytest.mark.parametrize("loss", ["huber", "absolute_error", "quantile"])
+def test_outliers_of_y_do_not_decide_what_a_robust_loss_learns(loss):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 3))
+    truth = X @ [1.0, 2.0, 0.0]
+    y = truth + 0.1 * rng.normal(size=600)
+    y[:12] += 1e4
+    X_train, y_train = X[:400], y[:400]
+    net = FFNNRegressor(loss=loss, n_members=4, max_iter=20, random_state=0).fit(X_train, y_train)
+    assert abs(net.predict(X[400:]) - truth[400:]).mean() < 0.5
+
+
+def test_a_robust_scale_is_that_of_repeated_rows():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 3)), rng.normal(size=30) ** 3
+    weights = rng.integers(1, 4, 30)
+    net = FFNNRegressor(loss="huber", n_members=2, random_state=0)
+    weighted = clone(net).fit(X, y, sample_weight=weights)
+    repeated = clone(net).fit(np.repeat(X, weights, axis=0), np.repeat(y, weights))
+    assert_allclose(weighted.predict(X), repeated.predict(X))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_one_outlier_in_a_column_that_is_mostly_zero_leaves_the_others_their_scale(sparse):
+    rng = np.random.default_rng(0)
+    counts = np.where(rng.random(400) < 0.8, 0, rng.integers(1, 10, 400)).astype(float)
+    X = np.column_stack([counts, rng.normal(size=(400, 2))])
+    y = np.sqrt(counts) + 0.1 * rng.normal(size=400)
+    spoilt = X.copy()
+    spoilt[0, 0] = 1e9
+    form = csr_array if sparse else np.asarray
+    net = FFNNRegressor(n_bins=0, n_members=4, random_state=0).fit(form(spoilt[:200]), y[:200])
+    assert net.score(form(X[200:]), y[200:]) > 0.8
+
+
+@pytest.mark.parametrize("value", [1.0, -3.0, 0.25])
+def test_the_scale_of_a_rare_value_is_half_of_it(value):
+    X = np.zeros((20, 1))
+    X[:3] = value
+    found = fit_encoding(X, np.zeros(1, dtype=bool), np.ones(20), 0)
+    assert found["scale"] == 2.0 / abs(value)
