@@ -1,4 +1,4 @@
-"""Layers that add the low-rank change of their weight to their outputs."""
+"""Layers that add the low-rank change of their weight to their outputs, or have a frozen one."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -8,11 +8,12 @@ from torch import nn
 
 from sklearn_ext._torch.adaptable import is_transposed_linear
 from sklearn_ext._torch.low_rank import LowRank
+from sklearn_ext._torch.low_rank_linear import frozen_linear, is_plain
 from sklearn_ext._torch.packed_linear import PackedLinear
 from sklearn_ext._torch.quantization import StoredWeight
 from sklearn_ext._torch.quantized_layers import QuantizedLinear
 
-__all__ = ["add_change", "can_add"]
+__all__ = ["add_change", "can_add", "freeze_product"]
 
 Tensor = torch.Tensor
 
@@ -48,6 +49,29 @@ def add_change(layer: nn.Module, change: LowRank) -> Callable[[], None]:
         del layer.__dict__["added"]
 
     return end
+
+
+def freeze_product(layer: nn.Module) -> Callable[[], None]:
+    """Let a plain linear layer, whose weight has no gradient, know that; return what ends it."""
+    kind = type(layer)
+    if kind is not nn.Linear or layer._forward_pre_hooks:
+        return lambda: None
+    layer.__class__ = _FrozenLinear
+
+    def end() -> None:
+        layer.__class__ = kind
+
+    return end
+
+
+class _FrozenLinear(nn.Linear):
+    """A linear layer that is a constant map."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it; the argument has the name that it has in torch."""
+        if self.weight.requires_grad or not is_plain(input, self.bias):
+            return super().forward(input)
+        return frozen_linear(input, self.weight, self.bias)
 
 
 def _adding(kind: type[nn.Module], is_quantized: bool) -> type[nn.Module]:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from sklearn_ext._torch.added_changes import add_change, can_add
+from sklearn_ext._torch.added_changes import add_change, can_add, freeze_product
 from sklearn_ext._torch.frozen_weights import FrozenWeights
 from sklearn_ext._torch.low_rank import LoRASettings, LowRank
 from sklearn_ext._torch.quantization import StoredWeight
@@ -388,7 +388,16 @@ class LoRAModule(nn.Module):
             change = cast(LowRank, self.low_rank[key_of(name)])
             for layer in self._quantized.get(name) or [self._places[name][0][0]]:
                 stack.callback(add_change(layer, change))
+        if self.training:
+            for layer, _ in self._unchanged():
+                stack.callback(freeze_product(layer))
         return stack
+
+    def _unchanged(self) -> list[tuple[nn.Module, str]]:
+        """List the places of frozen weights that nothing is added to."""
+        changed = {name_of(key) for key in [*self.low_rank, *self.whole]}
+        names = [n for n in self._frozen if n.endswith("weight") and n not in changed]
+        return [place for name in names for place in self._places[name]]
 
     def _replaced(self, weights: dict[str, Tensor]) -> ExitStack:
         stack = ExitStack()

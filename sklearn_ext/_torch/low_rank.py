@@ -10,7 +10,7 @@ from torch import nn
 from sklearn_ext._torch.adaptable import as_matrix, as_weight
 from sklearn_ext._torch.dropout import SharedDropout
 from sklearn_ext._torch.initialization import normal, uniform
-from sklearn_ext._torch.low_rank_linear import low_rank_linear
+from sklearn_ext._torch.low_rank_linear import is_plain, low_rank_linear
 from sklearn_ext._torch.quantization import StoredWeight
 
 __all__ = ["LoRASettings", "LowRank", "principal_factors"]
@@ -161,12 +161,7 @@ class LowRank(nn.Module):
 
     def joins(self, inputs: Tensor, bias: Tensor | None) -> bool:
         """Tell whether `linear` can take the place of a linear layer and its change."""
-        return not (
-            self.is_shifted
-            or (bias is not None and bias.requires_grad)
-            or torch.is_autocast_enabled(inputs.device.type)
-            or torch._C._functorch.peek_interpreter_stack() is not None
-        )
+        return not self.is_shifted and is_plain(inputs, bias)
 
     def linear(self, inputs: Tensor, weight: Tensor | StoredWeight, bias: Tensor | None) -> Tensor:
         """Apply a linear layer whose own weights are frozen, with the change."""

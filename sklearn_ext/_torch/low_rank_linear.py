@@ -1,4 +1,4 @@
-"""A linear layer with a frozen weight and a low-rank change, as one autograd function."""
+"""A linear layer with a frozen weight, with or without a low-rank change, as one function."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import torch
 from sklearn_ext._torch.products import product
 from sklearn_ext._torch.quantization import StoredWeight
 
-__all__ = ["low_rank_linear"]
+__all__ = ["frozen_linear", "is_plain", "low_rank_linear"]
 
 Tensor = torch.Tensor
 
@@ -50,6 +50,35 @@ class _LowRankLinear(torch.autograd.Function):
             by_rows = stored.product_back(gradient) if stored else product(gradient, weight)
             by_rows = by_rows.addmm_(by_narrow.mT, A)
         return by_rows, None, None, by_narrow @ rows, by_B, None
+
+
+class _FrozenLinear(torch.autograd.Function):
+    """y = W x + b of rows x, where W and b are constants."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(weight)
+        return product(rows, weight.mT, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return product(gradients[0], *ctx.saved_tensors), None, None
+
+
+def is_plain(inputs: Tensor, bias: Tensor | None) -> bool:
+    """Tell whether these functions are enough: they know of no gradient of b, nor of transforms."""
+    return not (
+        (bias is not None and bias.requires_grad)
+        or torch.is_autocast_enabled(inputs.device.type)
+        or torch._C._functorch.peek_interpreter_stack() is not None
+    )
+
+
+def frozen_linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Apply a frozen linear map, W x + b, to inputs of shape (..., n_in)."""
+    rows = inputs.reshape(-1, weight.shape[1])
+    outputs: Tensor = _FrozenLinear.apply(rows, weight, bias)
+    return outputs.view(*inputs.shape[:-1], weight.shape[0])
 
 
 def _outputs(rows: Tensor, weight: Tensor | StoredWeight, bias: Tensor | None) -> Tensor:

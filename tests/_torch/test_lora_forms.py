@@ -74,3 +74,20 @@ def test_transforms_of_functions():
         found = torch.func.vmap(torch.func.jacrev(module))(rows)
     expected = torch.stack([torch.autograd.functional.jacobian(module, row) for row in rows])
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("bias", ["none", "all"])
+def test_layers_between_adapted_ones_are_constant_maps(bias):
+    base = net(linear(32, 96), nn.Tanh, linear(96, 64), nn.Tanh, linear(64, 2)).float()
+    module = shake(adapt(base, target_modules=["0"], bias=bias)).train()
+    rows = normal(300, 32).float()
+
+    def gradients(module, rows):
+        outputs = module(rows)
+        trained = list(module.parameters())
+        return outputs, torch.autograd.grad(outputs.square().mean(), trained)
+
+    found = gradients(module, rows)
+    in_double = gradients(module.double(), rows.double())
+    torch.testing.assert_close(found, in_double, check_dtype=False, rtol=1e-4, atol=1e-5)
+    assert all(type(layer) in (nn.Linear, nn.Tanh) for layer in module.base)
