@@ -13,6 +13,8 @@ ROWS_A_BIN = 25
 # would be most of the cost.
 AUTO_BINS, MOST_AUTO_BINS = 32, 512
 HALF = np.array([0.5])
+# So many typical distances of what differs from the rest of a column are no outlier yet.
+OUTLYING = 5.0
 # A column of more categories is embedded instead of one-hot encoded.
 MOST_HOT = 32
 
@@ -44,15 +46,18 @@ def weighted_quantiles(values, weights, levels):
 
 
 def _scale(values, weights, quartiles):
-    """Inverse of the interquartile range; where that is 0, twice that of what others lie off."""
+    """Inverse of the interquartile range; where that is 0, of half the range, less outliers."""
     spread = quartiles[2] - quartiles[0]
     if spread > 0:
         return 1.0 / spread
     off = np.abs(values - quartiles[1])
-    others = off > 0  # their median, not their range, which one outlier would decide
+    others = off > 0
     if not others.any():
         return 0.0
-    return 2.0 / float(weighted_quantiles(off[others], weights[others], HALF)[0])
+    # The range alone would be that of a single outlier; the typical distance alone cost up to
+    # .005 of R² on validation rows of real tables.
+    typical = weighted_quantiles(off[others], weights[others], HALF)[0]
+    return 1.0 / float(min(0.5 * np.ptp(values), OUTLYING * typical))
 
 
 def fit_encoding(X, categorical, weights, n_bins, constant_scale=0.0):
