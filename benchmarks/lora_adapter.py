@@ -19,12 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _lora_steps import measure_steps, training_step
 from _measure import (
     argument_parser,
     extra_memory,
-    in_new_process,
-    limit_threads,
-    median_times,
     print_heading,
     print_table,
     print_target,
@@ -35,7 +33,6 @@ from sklearn_ext import LoRAAdapter
 from sklearn_ext._torch.dropout import dropout_from
 from sklearn_ext._torch.lora import LoRAModule
 from sklearn_ext._torch.low_rank import LoRASettings
-from sklearn_ext._torch.optimizers import AdamW
 from sklearn_ext._torch.pretrained import PretrainedEncoder
 from sklearn_ext._torch.pretrained_files import copy_weights, read_model
 from sklearn_ext._torch.random import make_generator
@@ -108,29 +105,10 @@ def stepper(model, way):
     module = adapted(model, way).train()
     tokens, labels = batch()
     forward = upper_part(module, tokens) if way == CACHED else lambda: module(tokens)
-    trained = [p for p in module.parameters() if p.requires_grad]
-    is_ours = way.startswith("ours")
-    if is_ours:
-        optimizer = AdamW([{"params": trained}], lr=1e-4)
-    else:
-        optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True if way in FUSED else None)
-
-    dropout = drawn_dropout(module) if is_ours else nullcontext
-
-    def step():
-        with dropout():
-            loss = torch.nn.functional.cross_entropy(forward(), labels)
-        if not is_ours:
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        else:
-            optimizer.step(list(torch.autograd.grad(loss, trained)))
-        return float(loss.detach())
-
-    step.n_trained = sum(p.numel() for p in trained)
-    step()
-    return step
+    dropout = drawn_dropout(module) if way.startswith("ours") else nullcontext
+    return training_step(
+        module, lambda: torch.nn.functional.cross_entropy(forward(), labels), way, dropout
+    )
 
 
 def drawn_dropout(module):
@@ -184,24 +162,8 @@ def main():
     require("transformers", "peft", MINILM)
     repeats = 2 if args.quick else args.repeats
     print_heading("A step of LoRA on MiniLM", args, ("torch", "transformers", "peft"))
-    with limit_threads(args.threads):
-        torch.set_num_threads(args.threads)
-        steps = {way: stepper(model_for(way), way) for way in WAYS}
-        seconds, losses = median_times(steps, repeats)
-    memory = {way: in_new_process(peak, way, threads=args.threads) for way in WAYS}
-    print_table(
-        ["way", "ms a step", "over full", "trained parameters", "peak MiB", "loss"],
-        (
-            (
-                way,
-                f"{1000 * seconds[way]:.0f}",
-                f"{seconds[way] / seconds['full']:.2f}",
-                f"{steps[way].n_trained:,}",
-                f"{memory[way]:.0f}",
-                f"{losses[way]:.4f}",
-            )
-            for way in WAYS
-        ),
+    seconds, memory = measure_steps(
+        WAYS, lambda way: stepper(model_for(way), way), peak, args, repeats
     )
     stored = list(sizes())
     print_table(

@@ -8,21 +8,12 @@ the same model, batch and loss, -log P of each next token. Full fine-tuning and 
 """
 
 import torch
-from _measure import (
-    argument_parser,
-    extra_memory,
-    in_new_process,
-    limit_threads,
-    median_times,
-    print_heading,
-    print_table,
-    print_target,
-)
+from _lora_steps import measure_steps, training_step
+from _measure import argument_parser, extra_memory, print_heading, print_target
 from _text_models import SMOLLM2, require, weights_of
 
 from sklearn_ext._torch.lora import LoRAModule
 from sklearn_ext._torch.low_rank import LoRASettings
-from sklearn_ext._torch.optimizers import AdamW
 from sklearn_ext._torch.random import make_generator
 
 BATCH, LENGTH, R = 8, 25, 8
@@ -64,26 +55,7 @@ def stepper(model, way):
     module = adapted(model, way).train()
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(1000, 20000, (BATCH, LENGTH), generator=generator)
-    trained = [p for p in module.parameters() if p.requires_grad]
-    is_ours, is_fused = way.startswith("ours"), "fused" in way
-    if is_ours:
-        optimizer = AdamW([{"params": trained}], lr=1e-4)
-    else:
-        optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=is_fused or None)
-
-    def step():
-        loss = module(tokens)
-        if is_ours:
-            optimizer.step(list(torch.autograd.grad(loss, trained)))
-        else:
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        return float(loss.detach())
-
-    step.n_trained = sum(p.numel() for p in trained)
-    step()
-    return step
+    return training_step(module, lambda: module(tokens), way)
 
 
 def build(way):
@@ -105,25 +77,7 @@ def main():
     require("transformers", "gguf", "peft", SMOLLM2)
     repeats = 1 if args.quick else args.repeats
     print_heading("A step of LoRA on SmolLM2", args, ("torch", "transformers", "peft"))
-    with limit_threads(args.threads):
-        torch.set_num_threads(args.threads)
-        steps = {way: stepper(Model(), way) for way in WAYS}
-        seconds, losses = median_times(steps, repeats)
-    memory = {way: in_new_process(peak, way, threads=args.threads) for way in WAYS}
-    print_table(
-        ["way", "ms a step", "over full", "trained parameters", "peak MiB", "loss"],
-        (
-            (
-                way,
-                f"{1000 * seconds[way]:.0f}",
-                f"{seconds[way] / seconds['full']:.2f}",
-                f"{steps[way].n_trained:,}",
-                f"{memory[way]:.0f}",
-                f"{losses[way]:.4f}",
-            )
-            for way in WAYS
-        ),
-    )
+    seconds, memory = measure_steps(WAYS, lambda way: stepper(Model(), way), peak, args, repeats)
     full, peft, full_fused, peft_fused = (seconds["ours"] / seconds[way] for way in WAYS[:4])
     quantised = seconds["ours, nf4"] / seconds["ours"]
     print_target(

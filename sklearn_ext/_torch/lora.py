@@ -139,6 +139,8 @@ class LoRAModule(nn.Module):
         self._recurrent = [m for m in self.base.modules() if isinstance(m, nn.RNNBase)]
         self._load(given)
         self._parallel = set() if settings.use_dora else {n for n in adapted if self._adds(n)}
+        changed = {*adapted, *map(name_of, self.whole)}
+        self._constant = [n for n in self._frozen if n.endswith("weight") and n not in changed]
         self._ratio_of_B = settings.loraplus_lr_ratio or 1.0
         self._recomputed = blocks_of(self.base) if settings.gradient_checkpointing else []
         self.is_merged = False
@@ -389,15 +391,9 @@ class LoRAModule(nn.Module):
             for layer in self._quantized.get(name) or [self._places[name][0][0]]:
                 stack.callback(add_change(layer, change))
         if self.training:
-            for layer, _ in self._unchanged():
+            for layer in (layer for name in self._constant for layer, _ in self._places[name]):
                 stack.callback(freeze_product(layer))
         return stack
-
-    def _unchanged(self) -> list[tuple[nn.Module, str]]:
-        """List the places of frozen weights that nothing is added to."""
-        changed = {name_of(key) for key in [*self.low_rank, *self.whole]}
-        names = [n for n in self._frozen if n.endswith("weight") and n not in changed]
-        return [place for name in names for place in self._places[name]]
 
     def _replaced(self, weights: dict[str, Tensor]) -> ExitStack:
         stack = ExitStack()

@@ -170,21 +170,17 @@ class LowRank(nn.Module):
 
     def added_to_rows(self, rows: Tensor, index: Tensor, padding: int | None) -> Tensor:
         """Add the change of a table to some of its rows; that of the padding is not trained."""
-        added = self.weight_B[index] @ self._dropped_A()
-        if self.is_shifted:
-            B, A = self._shift()
-            added = added - B[index] @ A
-        added = torch.mul(added, self.scaling)
+        added = self.change(index)
         if padding is not None:
             added = torch.where((index == padding).unsqueeze(-1), added.detach(), added)
         return rows + added
 
-    def change(self) -> Tensor:
-        """Product of both matrices, scaled, (..., n_out, n_in)."""
-        product = self.weight_B @ self._dropped_A()
+    def change(self, rows: Tensor | slice = slice(None)) -> Tensor:
+        """Product of both matrices, scaled, (..., n_out, n_in), or some rows of it."""
+        product = self.weight_B[rows] @ self._dropped_A()
         if self.is_shifted:
             B, A = self._shift()
-            product = product - B @ A
+            product = product - B[rows] @ A
         return torch.mul(product, self.scaling)
 
     def _dropped_A(self) -> Tensor:

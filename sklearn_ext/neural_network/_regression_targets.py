@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array
 from sklearn_ext._dask import each_in_memory, over_partitions
 from sklearn_ext._onnx.responses import add_prediction
 from sklearn_ext._validation import Interval, StrOptions
-from sklearn_ext.neural_network._tables import weighted_quantiles
+from sklearn_ext.neural_network._tables import QUARTERS, weighted_quantiles
 
 __all__ = ["RegressionTargets"]
 
@@ -210,9 +210,7 @@ class RegressionTargets(RegressorMixin):
 
 def _median_and_spread(y, weights, std):
     """Medians and, in standard deviations of a normal y, interquartile ranges of columns."""
-    levels = np.array([0.25, 0.5, 0.75])
-    weights = np.ones(len(y)) if weights is None else weights
-    lower, median, upper = np.transpose([weighted_quantiles(c, weights, levels) for c in y.T])
+    lower, median, upper = np.transpose([weighted_quantiles(c, weights, QUARTERS) for c in y.T])
     spread = (upper - lower) / NORMAL_QUARTILES
     return median, np.where(spread > 0, spread, std)
 

@@ -5,14 +5,14 @@ from itertools import pairwise
 import numpy as np
 from scipy.sparse import issparse
 
-__all__ = ["fit_encoding", "weighted_quantiles"]
+__all__ = ["QUARTERS", "fit_encoding", "weighted_quantiles"]
 
 # Rows that a bin needs, counted by weight: with fewer its weights learn single rows by heart.
 ROWS_A_BIN = 25
 # What "auto" gives each numeric column, and all of them together: beyond that the first layer
 # would be most of the cost.
 AUTO_BINS, MOST_AUTO_BINS = 32, 512
-HALF = np.array([0.5])
+HALF, QUARTERS = np.array([0.5]), np.array([0.25, 0.5, 0.75])
 # So many typical distances of what differs from the rest of a column are no outlier yet.
 OUTLYING = 5.0
 # A column of more categories is embedded instead of one-hot encoded.
@@ -159,7 +159,7 @@ def _numeric_column(values, weights, n_bins, constant_scale):
     if not known.any():
         return 0.0, constant_scale, []
     values, weights = values[known].astype(np.float64), weights[known]
-    quartiles = weighted_quantiles(values, weights, np.array([0.25, 0.5, 0.75]))
+    quartiles = weighted_quantiles(values, weights, QUARTERS)
     scale = _scale(values, weights, quartiles) or constant_scale
     if not n_bins:
         return quartiles[1], scale, []
