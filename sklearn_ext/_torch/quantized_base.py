@@ -97,9 +97,12 @@ def _quantize_weight(
     """Quantise a weight; its checksum, and the sums of squares of what is lost and of all."""
     assert settings.quantization is not None
     quantize_layers(layers, weight, settings.quantization)
-    if settings.init_lora_weights == "loftq" and change is not None:
-        _start_at_residual(weight, layers, change, settings)
+    starts_at_residual = settings.init_lora_weights == "loftq" and change is not None
+    if starts_at_residual:
+        _share_the_work(weight, layers, change, settings)
     lost = stored_weight(layers[0]).dequantized(weight.dtype).sub_(weight)
+    if starts_at_residual:  # what the change makes up for is not lost
+        lost += as_weight(change.change(), change.layout, weight.shape)
     return checksum(weight), _square_sum(lost), _square_sum(weight)
 
 
@@ -114,7 +117,7 @@ def checksum(weight: Tensor) -> int:
     return crc32(array.view(torch.uint8).numpy().data)
 
 
-def _start_at_residual(
+def _share_the_work(
     weight: Tensor, layers: list[nn.Module], change: LowRank, settings: LoRASettings
 ) -> None:
     """Let the quantised weight and the change share the work [1]_, algorithm 1.
@@ -125,12 +128,17 @@ def _start_at_residual(
        ICLR 2024, arXiv:2310.08659.
     """
     stored = stored_weight(layers[0])
-    for _ in range(LOFTQ_STEPS):
-        residual = as_matrix(weight - stored.dequantized(weight.dtype), change.layout)
-        A, B = principal_factors(residual, settings.r, settings.scaling)
-        change.weight_A.copy_(A)
-        change.weight_B.copy_(B)
+    _take_up(weight - stored.dequantized(weight.dtype), change, settings)
+    for _ in range(LOFTQ_STEPS - 1):
         rest = weight - as_weight(change.change(), change.layout, weight.shape)
         stored = type(stored)(rest, stored.rows_first)
+        _take_up(weight - stored.dequantized(weight.dtype), change, settings)
     for layer in layers:
         set_stored(layer, stored)
+
+
+def _take_up(residual: Tensor, change: LowRank, settings: LoRASettings) -> None:
+    """Set a change to the nearest matrix of its rank."""
+    A, B = principal_factors(as_matrix(residual, change.layout), settings.r, settings.scaling)
+    change.weight_A.copy_(A)
+    change.weight_B.copy_(B)

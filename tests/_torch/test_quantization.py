@@ -290,8 +290,29 @@ def test_loftq_starts_nearer_to_the_base():
         return float((module.weights()[name] - base.first.weight).detach().norm())
 
     assert error(started) < 0.9 * error(plain)
+    # What merging tells is what it is.
+    norms = [(started.weights()[n] - base.get_parameter(n)).norm() ** 2 for n in started._quantized]
+    of_all = [base.get_parameter(n).norm() ** 2 for n in started._quantized]
+    told = (sum(norms) / sum(of_all)).sqrt().detach()
+    torch.testing.assert_close(started.quantization_error, told)
     again = make("nf4", init_lora_weights="loftq")[1]
     assert torch.equal(again(TOKENS), started(TOKENS))
+
+
+@pytest.mark.parametrize("r", [8, 32])
+def test_loftq_is_algorithm_1(r):
+    torch.manual_seed(0)
+    base = nn.Linear(128, 64)
+    settings = LoRASettings(r=r, quantization="nf4", init_lora_weights="loftq")
+    started = LoRAModule(base, settings, make_generator(0))
+    weight, change = base.weight.detach(), torch.zeros(64, 128)
+    for _ in range(5):
+        stored = NF4(weight - change).dequantized(weight.dtype)
+        left, sizes, right = torch.linalg.svd(weight - stored, full_matrices=False)
+        change = (left[:, :r] * sizes[:r]) @ right[:r]
+    # Rounding of the factors can move single codes, not the distance.
+    found = (started.weights()["weight"].detach() - weight).norm()
+    torch.testing.assert_close(found, (stored + change - weight).norm(), rtol=0.01, atol=0.0)
 
 
 def test_bases_that_cannot_be_quantised():
