@@ -165,8 +165,9 @@ class AdapterBank:
         Returns
         -------
         merged : estimator
-            Of the class of the base, with W_0 + sum of w_i (W_i - W_0). Buffers, such as running
-            means, are those of the base.
+            Of the class of the base, with W_0 + sum of w_i (W_i - W_0). Buffers of real numbers,
+            such as running means, are combined alike and kept within the range of those combined;
+            other buffers are those of the base.
         """
         import torch
 
@@ -178,18 +179,32 @@ class AdapterBank:
         merged = adaptation.merged(first.estimator_)
         module = adaptation.module(adaptation.merged(first._frozen_base()))
         start = dict(module.named_parameters())
+        learned = [adaptation.module(model.estimator_) for model in models.values()]
         with torch.no_grad():
-            changed = [
-                (weights[name], adaptation.module(model.estimator_).weights())
-                for name, model in models.items()
-            ]
+            changed = [module.weights() for module in learned]
             for name, parameter in adaptation.module(merged).named_parameters():
-                kept = start[name].to(parameter)
-                parts = (weight * (of[name].to(kept) - kept) for weight, of in changed)
-                parameter.copy_(kept + sum(parts))
+                values = [of[name] for of in changed]
+                parameter.copy_(_combined(start[name].to(parameter), values, weights))
             for name, buffer in adaptation.module(merged).named_buffers():
-                buffer.copy_(module.get_buffer(name))
+                values = [of.base.get_buffer(name) for of in learned]
+                buffer.copy_(_within(module.get_buffer(name).to(buffer), values, weights))
         return merged
+
+
+def _combined(start, values, weights):
+    """Compute W_0 + sum of w_i (W_i - W_0)."""
+    pairs = zip(weights.values(), values, strict=True)
+    return start + sum(weight * (value.to(start) - start) for weight, value in pairs)
+
+
+def _within(start, values, weights):
+    """Combine real numbers alike, no further than they reach: a variance stays positive."""
+    import torch
+
+    if not start.is_floating_point():
+        return start
+    reach = torch.stack([start, *(value.to(start) for value in values)])
+    return _combined(start, values, weights).clamp(reach.amin(0), reach.amax(0))
 
 
 def _n_rows(X):

@@ -206,7 +206,8 @@ class BaseNet(
             run.best.check()
             if not self.net_.loads_best:
                 run.best.restore()
-            self._weigh_members(run)
+            if self._adaptation is None:  # an adapter changes its matrices, and nothing else
+                self._weigh_members(run)
         return run, n_before
 
     def _while_training(self, module):

@@ -8,11 +8,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-pytest.importorskip("torch")
-pytest.importorskip("skorch")
+torch = pytest.importorskip("torch")
+skorch = pytest.importorskip("skorch")
 
-from sklearn_ext import FFNNClassifier, FFNNRegressor, LoRAAdapter
-from sklearn_ext.neural_network import AdapterBank
+from sklearn_ext import FFNNClassifier, FFNNRegressor, LoRAAdapter  # noqa: E402
+from sklearn_ext.neural_network import AdapterBank  # noqa: E402
 
 SHORT = {"max_iter": 3, "random_state": 0}
 SMALL = {"hidden_layer_sizes": (8,), "n_members": 2, **SHORT}
@@ -83,6 +83,37 @@ def test_weighted_merge(settings):
         expected = (start[name] + sum(changes)).detach().numpy()
         assert_allclose(parameter.detach().numpy(), expected, rtol=1e-6, atol=1e-8)
     assert type(mixed) is FFNNRegressor
+
+
+def test_merging_one_adapter_gives_it_with_its_buffers():
+    X, y = rng.normal(size=(300, 4)), rng.normal(size=300)
+    base = FFNNRegressor((16,), max_iter=5, random_state=0, early_stopping=True).fit(X, y + X[:, 0])
+    adapter = LoRAAdapter.from_fitted(base, max_iter=5, random_state=0).fit(X, y - 3 * X[:, 0])
+    merged = AdapterBank({"one": adapter}).merge({"one": 1.0})
+    assert_allclose(merged.predict(X), adapter.predict(X), rtol=1e-5, atol=1e-5)
+
+
+def test_running_means_are_combined_and_variances_stay_positive():
+    class Normed(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            nn = torch.nn
+            self.layers = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
+
+        def forward(self, X):
+            return self.layers(X)
+
+    torch.manual_seed(0)
+    single, targets = X.astype(np.float32), y.astype(np.float32)[:, None]
+    base = skorch.NeuralNetRegressor(Normed(), max_epochs=2, verbose=0, train_split=None)
+    base.fit(single, targets)
+    adapter = LoRAAdapter.from_fitted(base, target_modules=["0", "2"], **SHORT)
+    adapter.fit(100 * single, targets)
+    bank = AdapterBank({"one": adapter})
+    merged = bank.merge({"one": 1.0})
+    assert_allclose(merged.predict(single), adapter.predict(single), rtol=1e-4, atol=1e-4)
+    away = bank.merge({"one": -3.0})
+    assert away.module_.layers[1].running_var.min() > 0
 
 
 def test_errors():
