@@ -22,12 +22,15 @@ class EncodedTable:
         The numeric ones among them, (n, n_numeric).
     bins : str or None
         Piecewise linear bins, (n, n_bins).
+    straight : str or None
+        The plain columns, numeric ones not clipped, (n, n_plain).
     rows : str or None
         Rows in the table of embeddings, (n, n_embedded), int64.
     """
 
-    def __init__(self, plain, numeric, bins, rows):
+    def __init__(self, plain, numeric, bins, straight, rows):
         self.plain, self.numeric, self.bins, self.rows = plain, numeric, bins, rows
+        self.straight = straight
 
 
 def add_encoding(graph, X, columns, categories):
@@ -49,31 +52,39 @@ def add_encoding(graph, X, columns, categories):
     encoded : EncodedTable
         Values.
     """
-    numeric = _numeric(graph, X, columns) if len(columns["numeric"]) else None
-    parts = [numeric]
+    numeric, straight = _numeric(graph, X, columns) if len(columns["numeric"]) else (None, None)
+    parts = []
     if len(columns["missing"]):
         missing = graph.add("IsNaN", graph.take(X, columns["missing"]))
         parts.append(graph.cast(missing, graph.dtype))
     if len(columns["hot_column"]):
         parts.append(_one_hot(graph, X, columns, categories))
-    parts = [part for part in parts if part is not None]
     return EncodedTable(
-        graph.joined(parts, axis=1) if parts else None,
+        _joined(graph, [numeric, *parts]),
         numeric,
         _bins(graph, X, columns) if len(columns["bin_column"]) else None,
+        _joined(graph, [straight, *parts]),
         _embedded_rows(graph, X, columns, categories) if len(columns["embedded"]) else None,
     )
 
 
+def _joined(graph, parts):
+    """Put columns side by side; None if there are none."""
+    parts = [part for part in parts if part is not None]
+    return graph.joined(parts, axis=1) if parts else None
+
+
 def _numeric(graph, X, columns):
-    """Scale robustly and clip smoothly to (-3, 3); what is missing is put at the median."""
+    """Scale robustly, clip smoothly to (-3, 3) or not; what is missing is put at the median."""
     values = graph.take(X, columns["numeric"])
     scaled = graph.add("Mul", graph.add("Sub", values, columns["center"]), columns["scale"])
     scaled = graph.add("Where", graph.add("IsNaN", scaled), 0.0, scaled)
     scaled = graph.add("Clip", scaled, -FARTHEST, FARTHEST)
     third = graph.add("Div", scaled, 3.0)
     square = graph.add("Add", graph.add("Mul", third, third), 1.0)
-    return graph.add("Div", scaled, graph.add("Sqrt", square))
+    clipped = graph.add("Div", scaled, graph.add("Sqrt", square))
+    within = graph.add("Max", graph.add("Min", scaled, columns["reach"]), -columns["reach"])
+    return clipped, graph.add("Div", within, columns["size"])
 
 
 def _one_hot(graph, X, columns, categories):
@@ -109,7 +120,7 @@ def _embedded_rows(graph, X, columns, categories):
     return graph.joined(found, axis=1)
 
 
-def add_tower(graph, encoded, arrays, activation, *, sees_bins, gain):
+def add_tower(graph, encoded, arrays, activation, *, sees_bins, sees_straight, gain):
     """Compute the members of one tower.
 
     Parameters
@@ -124,6 +135,8 @@ def add_tower(graph, encoded, arrays, activation, *, sees_bins, gain):
         Activation function of hidden layers.
     sees_bins : bool
         Whether the members see the bins.
+    sees_straight : bool
+        Whether they see numeric columns that are not clipped.
     gain : float
         Factor of all inputs.
 
@@ -132,7 +145,9 @@ def add_tower(graph, encoded, arrays, activation, *, sees_bins, gain):
     raw : str
         Raw outputs, (n_members, n, n_outputs).
     """
-    values = _tower_inputs(graph, encoded, arrays, sees_bins)
+    plain = encoded.straight if sees_straight else encoded.plain
+    seen = [plain, encoded.bins if sees_bins else None]
+    values = _tower_inputs(graph, encoded, arrays, [part for part in seen if part is not None])
     if gain != 1.0:
         values = graph.add("Mul", values, gain)
     for layer in range(sum(name.startswith("hidden.") for name in arrays) // 2):
@@ -148,10 +163,8 @@ def _linear(graph, values, arrays, name):
     return graph.add("Add", graph.add("MatMul", values, weight), bias)
 
 
-def _tower_inputs(graph, encoded, arrays, sees_bins):
+def _tower_inputs(graph, encoded, arrays, seen):
     """Columns that are seen, (n, n_seen), with waves and embeddings (k, n, n_inputs)."""
-    seen = [encoded.plain, encoded.bins if sees_bins else None]
-    seen = [part for part in seen if part is not None]
     learned = []
     if "waves.weight" in arrays:
         learned.append(_waves(graph, encoded.numeric, arrays))

@@ -29,16 +29,20 @@ class TableEncoding(nn.Module):
 
     The encoded columns are, in this order: numeric ones, scaled robustly and clipped smoothly;
     flags of missing values; one column a category of a column with few of them; piecewise linear
-    bins; and the row numbers in a table of embeddings for columns with many categories.
+    bins; the numeric ones once more, not clipped, if they are asked for; and the row numbers in a
+    table of embeddings for columns with many categories.
 
     Parameters
     ----------
     columns : dict of ndarray
         What :func:`sklearn_ext.neural_network._tables.fit_encoding` found.
+    with_straight : bool, default=False
+        Whether numeric columns come also as they are, up to shift and scale.
     """
 
-    def __init__(self, columns: dict[str, np.ndarray]) -> None:
+    def __init__(self, columns: dict[str, np.ndarray], with_straight: bool = False) -> None:
         super().__init__()
+        self.with_straight = with_straight
         for name, values in columns.items():
             self.register_buffer(name, torch.from_numpy(np.array(values)))
 
@@ -61,9 +65,14 @@ class TableEncoding(nn.Module):
         return self._count("bin_column")
 
     @property
+    def n_straight(self) -> int:
+        """Number of numeric columns that are not clipped."""
+        return self.n_numeric if self.with_straight else 0
+
+    @property
     def n_outputs(self) -> int:
         """Number of encoded columns."""
-        return self.n_plain + self.n_bins + self.n_embedded
+        return self.n_plain + self.n_bins + self.n_straight + self.n_embedded
 
     @property
     def n_embedded(self) -> int:
@@ -82,8 +91,15 @@ class TableEncoding(nn.Module):
         scaled = torch.nan_to_num((numeric - center) * scale, nan=0.0).clamp(-FARTHEST, FARTHEST)
         clipped = scaled / (1.0 + (scaled / 3.0).square()).sqrt()  # smooth clip to (-3, 3)
         absent = X[:, self.get_buffer("missing")].isnan().to(X.dtype)
-        parts = [clipped, absent, self._one_hot(X), self._bins(X), self._embedded_rows(X)]
-        return torch.cat(parts, dim=1)
+        parts = [clipped, absent, self._one_hot(X), self._bins(X)]
+        if self.with_straight:
+            parts.append(self._straight(scaled))
+        return torch.cat([*parts, self._embedded_rows(X)], dim=1)
+
+    def _straight(self, scaled: Tensor) -> Tensor:
+        """Columns of one root mean square, which end far beyond all rows of `fit`."""
+        reach, size = (self.get_buffer(name).to(scaled.dtype) for name in ("reach", "size"))
+        return torch.maximum(torch.minimum(scaled, reach), -reach) / size
 
     def _bins(self, X: Tensor) -> Tensor:
         """Share of each bin that lies below the value; a missing value is below none."""

@@ -84,6 +84,7 @@ class FeedForward(nn.Module):
                 sees_bins=kind.sees_bins,
                 n_frequencies=kind.n_frequencies,
                 gain=LINEAR_GAIN if kind.is_linear else 1.0,
+                sees_straight=kind.is_linear and encoding.with_straight,
                 **settings,
             )
             for kind in kinds

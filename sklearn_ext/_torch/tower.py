@@ -45,6 +45,8 @@ class Tower(nn.Module):
         Draws the weights.
     gain : float, default=1.0
         Factor of all inputs.
+    sees_straight : bool, default=False
+        Whether they see numeric columns as they are, in the place of the clipped ones.
     """
 
     def __init__(
@@ -60,11 +62,14 @@ class Tower(nn.Module):
         dropout: float,
         generator: torch.Generator,
         gain: float = 1.0,
+        sees_straight: bool = False,
     ) -> None:
         super().__init__()
         self.n_members, self.gain = n_members, gain
         self.n_numeric, self.n_embedded = encoding.n_numeric, encoding.n_embedded
         self.n_seen = encoding.n_plain + (encoding.n_bins if sees_bins else 0)
+        start = encoding.n_plain + encoding.n_bins
+        self.straight = slice(start, start + encoding.n_numeric) if sees_straight else None
         self.waves = self.embedding = None
         if n_frequencies:
             self.waves = PeriodicFeatures(
@@ -150,6 +155,8 @@ class Tower(nn.Module):
     def _inputs(self, encoded: Tensor) -> Tensor:
         """Encoded columns that are seen, waves and embeddings."""
         parts = [encoded[..., : self.n_seen]]
+        if self.straight is not None:
+            parts = [encoded[..., self.straight], encoded[..., self.n_numeric : self.n_seen]]
         if self.waves is not None:
             parts.append(self.waves(encoded[..., : self.n_numeric]))
         if self.embedding is not None:

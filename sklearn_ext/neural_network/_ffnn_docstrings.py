@@ -71,8 +71,9 @@ default="flat_cosine"
         Waves of learned frequency by which each numeric column is also given [2]_, at most 256;
         0 for none. "auto" is 16, and 0 for more than 128 numeric columns.
     blend_linear : bool, default=True
-        Whether linear models are trained beside two or more members, for a share in the average
-        that the held-out rows decide on. Without held-out rows there are none.
+        Whether linear models of the columns, not clipped, are trained beside two or more members,
+        for a share in the average that the held-out rows decide on. Without held-out rows there
+        are none. Columns end at twice the distance of the farthest row of `fit` from the median.
     categorical_features : array-like, "from_dtype" or None, default="from_dtype"
         Columns with categories: a mask, positions or names; "from_dtype" takes those of a
         categorical dtype. Each category has weights of its own; in a column of more than 32

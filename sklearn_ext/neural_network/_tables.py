@@ -15,6 +15,12 @@ AUTO_BINS, MOST_AUTO_BINS = 32, 512
 HALF, QUARTERS = np.array([0.5]), np.array([0.25, 0.5, 0.75])
 # So many typical distances of what differs from the rest of a column are no outlier yet.
 OUTLYING = 5.0
+# Columns that are not clipped end so many times as far from the median as the farthest row of
+# `fit`, and no sooner than at so many interquartile ranges.
+FARTHER, NEAREST_END = 2.0, 3.0
+# Their root mean square: that of a clipped column of normal draws, so that steps suit both.
+ROOT_MEAN_SQUARE = 0.7
+FARTHEST = 1e6  # that of sklearn_ext._torch.encoding
 # A column of more categories is embedded instead of one-hot encoded.
 MOST_HOT = 32
 
@@ -83,7 +89,7 @@ def fit_encoding(X, categorical, weights, n_bins, constant_scale=0.0):
     encoding : dict of ndarray
         Buffers of :class:`sklearn_ext._torch.encoding.TableEncoding`.
     """
-    center, scale, bins, missing = [], [], [], []
+    center, scale, reach, size, bins, missing = [], [], [], [], [], []
     read = _column_reader(X, weights)
     numeric = np.flatnonzero(~categorical)
     n_bins = _bins_a_column(n_bins, len(numeric), max(weights.sum(), X.shape[0]))
@@ -94,6 +100,9 @@ def fit_encoding(X, categorical, weights, n_bins, constant_scale=0.0):
         found = _numeric_column(values, of_values, n_bins, constant_scale)
         center.append(found[0])
         scale.append(found[1])
+        farthest, root = _spread(values, of_values, *found[:2])
+        reach.append(max(FARTHER * farthest, NEAREST_END))
+        size.append(root)
         bins += [(column, left, right - left) for left, right in found[2]]
     bins = np.array(bins, dtype=np.float64).reshape(-1, 3)
     return {
@@ -101,11 +110,23 @@ def fit_encoding(X, categorical, weights, n_bins, constant_scale=0.0):
         "missing": np.array(missing, dtype=np.int64),
         "center": np.array(center, dtype=np.float64),
         "scale": np.array(scale, dtype=np.float64),
+        "reach": np.array(reach, dtype=np.float64),
+        "size": np.array(size, dtype=np.float64),
         "bin_column": bins[:, 0].astype(np.int64),
         "bin_left": bins[:, 1].copy(),
         "bin_width": bins[:, 2].copy(),
         **_categories(read, np.flatnonzero(categorical)),
     }
+
+
+def _spread(values, weights, center, scale):
+    """Largest size and final divisor of a scaled column, what is missing at the median."""
+    with np.errstate(over="ignore"):
+        scaled = (values.astype(np.float64) - center) * scale
+    sizes = np.abs(np.nan_to_num(scaled, nan=0.0)).clip(max=FARTHEST)
+    root = np.sqrt(np.average(sizes**2, weights=weights))
+    # In single precision: a sparse table sums in another order, and shall give the same.
+    return sizes.max(), float(np.float32(root)) / ROOT_MEAN_SQUARE or 1.0
 
 
 def _bins_a_column(n_bins, n_columns, weight):

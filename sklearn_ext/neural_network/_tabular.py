@@ -125,17 +125,21 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
         from sklearn_ext._torch.modules import FeedForward
 
         return FeedForward(
-            TableEncoding(self._encoding),
+            TableEncoding(self._encoding, with_straight=self._blends_linear()),
             _widths(self._of_net("hidden_layer_sizes")),
             self._build_loss().n_outputs(self._n_targets),
             activation=self._of_net("activation"),
             dropout=self._of_net("dropout"),
             n_members=self._of_net("n_members"),
             n_frequencies=self._waves_a_column(),
-            # Without rows that are watched nothing would give linear members a share.
-            blend_linear=self._of_net("blend_linear") and self._watches_rows,
+            blend_linear=self._blends_linear(),
             generator=generator,
         )
+
+    def _blends_linear(self):
+        """Whether there are linear members; only rows that are watched can give them a share."""
+        several = self._of_net("n_members") > 1
+        return several and self._of_net("blend_linear") and self._watches_rows
 
     def _waves_a_column(self):
         """Waves that every numeric column gets."""
@@ -200,6 +204,7 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
                 arrays_below(arrays, f"towers.{index}"),
                 self._of_net("activation"),
                 sees_bins=tower.n_seen > module.encoding.n_plain,
+                sees_straight=tower.straight is not None,
                 gain=tower.gain,
             )
             for index, tower in enumerate(module.towers)

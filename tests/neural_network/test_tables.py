@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.linear_model import LinearRegression
 
 from sklearn_ext import FFNNClassifier, FFNNRegressor
 from sklearn_ext.neural_network._tables import fit_encoding
@@ -251,3 +252,33 @@ def test_the_scale_of_a_rare_value_is_half_of_it(value):
     X[:3] = value
     found = fit_encoding(X, np.zeros(1, dtype=bool), np.ones(20), 0)
     assert found["scale"] == 2.0 / abs(value)
+
+
+def test_what_is_linear_in_columns_with_tails():
+    rng = np.random.default_rng(0)
+    X = np.exp(rng.normal(size=(800, 3)))
+    y = X @ [1.0, 0.7, -0.5] + 0.5 * rng.normal(size=800)
+    train, test = slice(500), slice(500, None)
+    line = LinearRegression().fit(X[train], y[train]).score(X[test], y[test])
+    net = FFNNRegressor((16,), n_members=4, random_state=0).fit(X[train], y[train])
+    assert net.score(X[test], y[test]) > line - 0.01
+    plain = FFNNRegressor((16,), n_members=4, blend_linear=False, random_state=0)
+    assert plain.fit(X[train], y[train]).score(X[test], y[test]) < line - 0.01
+
+
+def test_lines_end_beyond_the_rows_of_fit():
+    X = np.linspace(0.0, 1.0, 400)[:, None]
+    net = FFNNRegressor((8,), n_members=2, max_iter=20, early_stopping=True, random_state=0)
+    net.fit(X, 3.0 * X[:, 0])
+    half, far, farther = net.predict([[1.5], [1e6], [1e9]])
+    assert abs(half) < abs(far) == abs(farther) < 10.0
+
+
+def test_columns_that_are_not_clipped_have_one_size():
+    X = np.exp(np.random.default_rng(0).normal(size=(500, 1)))
+    X[::5] = np.nan
+    found = fit_encoding(X, np.zeros(1, dtype=bool), np.ones(500), 0)
+    scaled = (X[:, 0] - found["center"]) * found["scale"]
+    assert found["reach"] == 2.0 * np.nanmax(np.abs(scaled))
+    straight = np.nan_to_num(scaled, nan=0.0) / found["size"]
+    assert_allclose(np.sqrt(np.mean(straight**2)), 0.7, rtol=1e-6)
