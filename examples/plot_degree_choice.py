@@ -32,8 +32,9 @@ y_new = curve(new) + rng.normal(scale=0.3, size=len(new))
 # %%
 # R² by degree
 # ------------
-# Training R² only grows; adjusted R² is charged for the terms; leave-one-out R² follows the R² on
-# new rows, which a real analysis does not have.
+# Training R² only grows; adjusted R² is charged for the terms; leave-one-out R² is highest where R²
+# on new rows is, which a real analysis does not have. Beyond that it falls much faster: when one of
+# the ends is left out, the polynomial is extrapolated to it.
 
 degrees = range(1, 19)
 models = [PolynomialRegressor(degree).fit(x[:, None], y) for degree in degrees]

@@ -2,9 +2,9 @@
 Adapting an LSTM
 ================
 
-An LSTM tells apart handwritten digits 0 to 4 that a pen draws row by row. Then the scanner is
-turned upside down. ``LoRAAdapter`` adapts the recurrent weights to 60 turned digits; the picture
-shows what happens to them, and the losses.
+An LSTM tells apart handwritten digits 0 to 4, whose images a scanner reads row by row. Then the
+scanner is turned upside down. ``LoRAAdapter`` adapts the recurrent weights to 60 turned digits; the
+picture shows what happens to them, and the losses.
 """
 
 import matplotlib.pyplot as plt

@@ -2,16 +2,17 @@
 Sequences of different lengths
 ==============================
 
-Handwritten digits as movements of a pen: the dark pixels of scikit-learn's images of digits, read
-row by row, are sequences of 13 to 32 steps with three channels. ``RNNClassifier`` takes them as
-they are. A grid search chooses cell and pooling, the pooled states feed another estimator, and a
-stream tells what it thinks of the digit while it is being read.
+The dark pixels of scikit-learn's images of digits, read row by row, are sequences of 13 to 32 steps
+with three channels: row, column and darkness. ``RNNClassifier`` takes them as they are. A grid
+search chooses cell and pooling, the pooled states feed another estimator, and a stream tells what
+it thinks of the digit while it is being read.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
@@ -47,7 +48,9 @@ for parameters, score in zip(
 model = RNNClassifier(random_state=0, **search.best_params_).fit(X, y)
 print(f"accuracy {model.score(X_test, y_test):.3f}")
 
-pooled = make_pipeline(model, LogisticRegression(max_iter=2000)).fit(X[:200], y[:200])
+# Frozen, the net stays what it is; a pipeline would fit it again.
+states = FrozenEstimator(model)
+pooled = make_pipeline(states, LogisticRegression(max_iter=2000)).fit(X[:200], y[:200])
 print(f"logistic regression on its states: {pooled.score(X_test, y_test):.3f}")
 
 # %%

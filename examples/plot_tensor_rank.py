@@ -10,7 +10,7 @@ here, with sequences of unequal length put into one tensor, and images reduced a
 # %%
 # Ragged sequences
 # ----------------
-# Twelve sequences of 5 to 20 steps. Padded with NaN they are one 3-tensor that still says where
+# Twelve sequences of 5 to 19 steps. Padded with NaN they are one 3-tensor that still says where
 # each of them ends.
 
 import matplotlib.pyplot as plt
@@ -27,7 +27,7 @@ from sklearn_ext.preprocessing import (
 )
 
 rng = np.random.default_rng(0)
-sequences = [rng.standard_normal((n, 2)).cumsum(axis=0) for n in rng.integers(5, 21, 12)]
+sequences = [rng.standard_normal((n, 2)).cumsum(axis=0) for n in rng.integers(5, 20, 12)]
 print(describe_tensor(sequences))
 padder = SequencePadder().fit(sequences)
 padded = padder.transform(sequences)
@@ -37,8 +37,9 @@ print(f"lengths {padder.get_lengths(padded).tolist()}")
 # %%
 # Multilinear rank
 # ----------------
-# The digits are 1,797 images of 8 x 8 pixels. Their rows and columns vary along fewer than eight
-# directions each, and a core of 5 x 5 numbers an image holds most of what varies.
+# The digits are 1,797 images of 8 x 8 pixels. Exactly, their rows and columns need all eight
+# directions; but few of them hold 90 % of what varies, and a core of 5 x 5 numbers an image holds
+# most of it.
 
 images = load_digits().images
 centred = images - images.mean(axis=0)

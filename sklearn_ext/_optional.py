@@ -20,7 +20,7 @@ def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
     extra : str
         Extra of this distribution that installs it, such as ``"symbolic"``.
     purpose : str
-        What needs it, as the start of a sentence: ``"formula(kind='sympy')"``.
+        What needs it, as the start of a sentence: ``"formula(format='sympy')"``.
 
     Returns
     -------

@@ -25,6 +25,7 @@ from sklearn.utils._param_validation import (
     Interval,
     RealNotInt,
     StrOptions,
+    validate_parameter_constraints,
     validate_params,
 )
 from sklearn.utils.validation import (
@@ -60,6 +61,7 @@ __all__ = [
     "get_namespace_and_device",
     "move_to",
     "validate_data",
+    "validate_parameter_constraints",
     "validate_params",
     "with_callbacks",
 ]

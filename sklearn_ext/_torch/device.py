@@ -35,7 +35,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
     try:
         found = torch.device(device)
         torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         raise ValueError(
             f"device={str(device)!r} cannot be used here: {str(error).splitlines()[0]}. "
             'Use device="auto" or "cpu".'

@@ -89,9 +89,15 @@ def _source(model: Any) -> tuple[str, dict[str, Any]]:
     path = Path(model)
     if path.is_file():
         return str(path.parent), {"gguf_file": path.name}
-    if not path.is_dir() and (path.is_absolute() or not isinstance(model, str)):
+    if not path.is_dir() and (not isinstance(model, str) or _is_no_name(model)):
         raise ValueError("it is neither a folder nor a file in GGUF.")
     return str(model), {}
+
+
+def _is_no_name(model: str) -> bool:
+    """Tell paths from names on the hub, such as "owner/name": nobody is to wait for a network."""
+    starts = model.startswith((".", "~", "/")) or Path(model).is_absolute()
+    return starts or model.count("/") > 1 or "\\" in model or model.endswith(".gguf")
 
 
 def read_model(model: Any) -> tuple[str, dict[str, Any]]:

@@ -15,9 +15,10 @@ __all__ = ["load_concrete"]
 _DESCR = """\
 Concrete compressive strength
 
-1030 mixes, 8 columns, 1 target. The first seven columns are amounts in kg per cubic metre
-(cement, blast furnace slag, fly ash, water, superplasticizer, coarse and fine aggregate), the
-last is the age in days (1 to 365). The target is the compressive strength in MPa.
+1030 tests of 427 mixes, 8 columns, 1 target. The first seven columns are amounts in kg per cubic
+metre (cement, blast furnace slag, fly ash, water, superplasticizer, coarse and fine aggregate), the
+last is the age in days (1 to 365). The target is the compressive strength in MPa. Most mixes were
+tested at several ages, and 25 rows are copies of others.
 
 Source: I-Cheng Yeh, "Concrete Compressive Strength", UCI Machine Learning Repository, 2007,
 https://doi.org/10.24432/C5PK67. Licence: CC BY 4.0 (columns renamed, values rounded as in the
@@ -27,10 +28,12 @@ using artificial neural networks", Cement and Concrete Research 28(12), 1797-180
 
 
 def load_concrete(*, return_X_y=False, as_frame=False):
-    """Load the concrete strength data: 1030 mixes, 8 columns, strength in MPa.
+    """Load the concrete strength data: 1030 tests, 8 columns, strength in MPa.
 
     Strength grows with the logarithm of age and depends on the ratio of water to cement, so a
-    straight line explains six tenths of its variance and a polynomial nine tenths.
+    straight line explains six tenths of its variance and a polynomial nine tenths. The tests are of
+    427 mixes, most of them at several ages: random test rows are mostly of mixes that the training
+    rows hold at another age. For new mixes split by groups, see the example.
 
     Parameters
     ----------
@@ -65,6 +68,13 @@ def load_concrete(*, return_X_y=False, as_frame=False):
     >>> X, y = load_concrete(return_X_y=True)
     >>> X.shape, float(y.max())
     ((1030, 8), 82.6)
+
+    Groups for scores on new mixes, as by :class:`~sklearn.model_selection.GroupKFold`:
+
+    >>> import numpy as np
+    >>> mix = np.unique(X[:, :7], axis=0, return_inverse=True)[1].ravel()
+    >>> int(mix.max()) + 1
+    427
     """
     path = files("sklearn_ext.datasets") / "data" / "concrete.csv"
     with path.open(encoding="utf-8") as file:

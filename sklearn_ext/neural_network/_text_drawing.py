@@ -4,7 +4,11 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from sklearn_ext._validation import Interval, check_is_fitted, validate_params
+from sklearn_ext._validation import (
+    Interval,
+    check_is_fitted,
+    validate_parameter_constraints,
+)
 from sklearn_ext.neural_network._tokenizer import Ending
 
 __all__ = ["TextDrawing"]
@@ -13,6 +17,7 @@ ROWS_AT_ONCE = 64  # texts that are drawn side by side
 
 # How texts are drawn, for `sample` and `generate`.
 _DRAWING = {
+    "n_samples": [Interval(Integral, 1, None, closed="left")],
     "random_state": ["random_state"],
     "max_new_tokens": [Interval(Integral, 1, None, closed="left"), None],
     "temperature": [Interval(Real, 0, None, closed="left")],
@@ -25,10 +30,6 @@ _DRAWING = {
 class TextDrawing:
     """Drawing of texts, for a fitted estimator whose module has a method `continued`."""
 
-    @validate_params(
-        {"n_samples": [Interval(Integral, 1, None, closed="left")], **_DRAWING},
-        prefer_skip_nested_validation=True,
-    )
     def sample(
         self,
         n_samples=1,
@@ -66,10 +67,17 @@ class TextDrawing:
             Texts.
         """
         check_is_fitted(self)
-        prompts = np.full(n_samples, "", dtype=object)
-        return self._drawn(prompts, random_state, max_new_tokens, stop, (temperature, top_k, top_p))
+        drawing = {
+            "random_state": random_state,
+            "max_new_tokens": max_new_tokens,
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "stop": stop,
+        }
+        self._check_drawing("sample", n_samples=n_samples, **drawing)
+        return self._drawn(np.full(n_samples, "", dtype=object), **drawing)
 
-    @validate_params({"prompts": "no_validation", **_DRAWING}, prefer_skip_nested_validation=True)
     def generate(
         self,
         prompts,
@@ -107,10 +115,25 @@ class TextDrawing:
             What follows, without the prompt.
         """
         check_is_fitted(self)
-        strings = self._read_rows(prompts, reset=False).strings
-        return self._drawn(strings, random_state, max_new_tokens, stop, (temperature, top_k, top_p))
+        drawing = {
+            "random_state": random_state,
+            "max_new_tokens": max_new_tokens,
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "stop": stop,
+        }
+        self._check_drawing("generate", **drawing)
+        return self._drawn(self._read_rows(prompts, reset=False).strings, **drawing)
 
-    def _drawn(self, prompts, random_state, max_new_tokens, stop, decoding):
+    def _check_drawing(self, method, **given):
+        """Check how texts are to be drawn, under the name that the user has called."""
+        caller_name = f"{type(self).__name__}.{method}"
+        validate_parameter_constraints(_DRAWING, given, caller_name)
+        if isinstance(given["top_k"], bool):
+            raise ValueError(f"top_k={given['top_k']} is no number. Give an integer, such as 5.")
+
+    def _drawn(self, prompts, random_state, max_new_tokens, temperature, top_k, top_p, stop):
         """Draw what follows prompts; those of equally many tokens go side by side."""
         import torch
 
@@ -118,12 +141,10 @@ class TextDrawing:
         from sklearn_ext._torch.random import make_generator
         from sklearn_ext._torch.threads import one_thread
 
-        if isinstance(decoding[1], bool):
-            raise ValueError(f"top_k={decoding[1]} is no number. Give an integer, such as top_k=5.")
         tokenizer, module = self.tokenizer_, self._live_net().module_
         device = next(module.parameters()).device
         stops = (stop,) if isinstance(stop, str) else () if stop is None else tuple(stop)
-        ending = Ending(tokenizer, stops)
+        ending, decoding = Ending(tokenizer, stops), Decoding(temperature, top_k, top_p)
         rules = {
             "generator": make_generator(random_state),
             "most": max_new_tokens or self._longest,
@@ -135,7 +156,7 @@ class TextDrawing:
         with one_thread():
             for rows in _equally_long(tokens):
                 first = torch.from_numpy(np.stack([tokens[row] for row in rows])).to(device)
-                new = module.continued(first, Decoding(*decoding), **rules)
+                new = module.continued(first, decoding, **rules)
                 pairs = zip(rows, new, strict=True)
                 texts[rows] = [ending.text(drawn, tokens[row][1:]) for row, drawn in pairs]
         return texts

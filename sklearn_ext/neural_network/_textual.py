@@ -4,6 +4,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
+from pathlib import Path
 
 import numpy as np
 
@@ -31,6 +32,8 @@ def _naming(model):
         yield
     except (OSError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
+        if isinstance(error, OSError) and not Path(model).exists():  # it was taken for a name
+            reason = f"there is no such folder or file here, and {reason}"
         raise ValueError(
             f"model={str(model)!r} cannot be read: {reason}. Pass a local folder with config.json, "
             "tokenizer and weights, a .gguf file, or a name on the Hugging Face hub, which needs a "

@@ -84,8 +84,8 @@ class TextSummarizer(
         Tokens that may be generated for one answer. None takes a generous number from the
         limits, at most 1,024. A model that reasons needs more.
     count_tokens : callable, default=None
-        Function from a text to its number of tokens. None estimates from above, by 1.4 in
-        English.
+        Function from a text to its number of tokens. None is an estimate from above, in English
+        1.4 times the number.
     base_url : str, default=None
         Address of another server than the vendor's own: Azure OpenAI, AssemblyAI's gateway,
         Ollama, vLLM, llama.cpp for "openai"; the endpoint of your resource for "azure".

@@ -89,5 +89,7 @@ def test_schedules():
 
 
 def test_unknown_device():
+    with pytest.raises(ValueError, match="device='None' cannot be used here"):
+        resolve_device(None)
     with pytest.raises(ValueError, match="device='no-such' cannot be used here"):
         resolve_device("no-such")

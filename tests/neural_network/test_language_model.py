@@ -280,6 +280,13 @@ def test_wrong_ways_of_drawing_are_named(model, name, value):
         model.generate(["a"], **{name: value})
 
 
+def test_errors_of_drawing_name_the_class(model):
+    with pytest.raises(ValueError, match=r"'temperature' .* of CausalLanguageModel\.generate"):
+        model.generate(["x"], temperature=-1)
+    with pytest.raises(ValueError, match=r"'n_samples' parameter of CausalLanguageModel\.sample"):
+        model.sample(0)
+
+
 def test_true_is_no_number_of_tokens(model):
     with pytest.raises(ValueError, match="top_k=True is no number"):
         model.sample(top_k=True)
