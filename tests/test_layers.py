@@ -86,6 +86,7 @@ LAYERS = (
         "_torch.frozen_states",
         "_torch.gru_walk",
         "_torch.likelihood",
+        "_torch.optimizer_arrays",
         "_torch.packed_linear",
         "_torch.pooling",
         "_torch.quantization",

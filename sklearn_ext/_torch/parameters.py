@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["load_arrays", "module_arrays", "set_dtype"]
+__all__ = ["load_arrays", "module_arrays", "named_parameters", "set_dtype"]
 
 
 def set_dtype(module: nn.Module, optimizer: Any, dtype: torch.dtype) -> None:
@@ -27,6 +27,11 @@ def set_dtype(module: nn.Module, optimizer: Any, dtype: torch.dtype) -> None:
     for state in getattr(optimizer, "state", []):
         for slot in set(state) - {"step"}:
             state[slot] = [tensor.to(dtype) for tensor in state[slot]]
+
+
+def named_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Give parameters by name; a compiled module gives the names of the plain one."""
+    return dict(getattr(module, "_orig_mod", module).named_parameters())
 
 
 def module_arrays(module: nn.Module) -> dict[str, np.ndarray]:

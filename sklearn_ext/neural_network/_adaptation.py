@@ -29,6 +29,9 @@ __all__ = ["NetAdaptation", "shallow_copy"]
 
 # What scikit-learn's callbacks leave on an estimator while it is fitted.
 OF_CALLBACKS = "_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown"
+# Equal values of these may be one object, but those of its own runs are not those of the base.
+OF_RUNS = "t_", "_goes_on"
+OF_TRAINING = "_of_training"
 
 
 class NetAdaptation:
@@ -151,18 +154,21 @@ class NetAdaptation:
         """Give what an adapted estimator has learned besides its net."""
         known, own = vars(self.merged(base)), vars(adapted)
         skipped = {"net_", *OF_CALLBACKS}
-        return {
+        found = {
             name: value
             for name, value in own.items()
             if name not in skipped
-            # Equal numbers may be one object, but those of its own runs are not those of the base.
-            and (name == "t_" or name not in known or known[name] is not value)
+            and (name in OF_RUNS or name not in known or known[name] is not value)
         }
+        return {**found, OF_TRAINING: adapted._training_state()}
 
     @staticmethod
     def restore(adapted, attributes):
         """Give a new adapted estimator these attributes."""
-        vars(adapted).update(attributes, _goes_on=False)
+        attributes = dict(attributes)
+        of_training = attributes.pop(OF_TRAINING)
+        vars(adapted).update(attributes)
+        adapted._go_on_from(of_training)
 
     @staticmethod
     def losses(adapted):

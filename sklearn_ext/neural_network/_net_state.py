@@ -55,13 +55,40 @@ class NetState:
             from sklearn_ext._torch.parameters import module_arrays
 
             state["_net_arrays_"] = module_arrays(self.net_.module_)
+            state["_of_training"] = self._training_state()
             del state["net_"]
         return state
 
     def __setstate__(self, state):
         state = dict(state)
-        arrays = state.pop("_net_arrays_", None)
+        arrays, of_training = state.pop("_net_arrays_", None), state.pop("_of_training", None)
         super().__setstate__(state)
         if arrays is not None:
             self.net_ = self._rebuilt_net(arrays)
-            self._goes_on = False
+            self._go_on_from(of_training)
+
+    def _training_state(self):
+        """What training that goes on depends on besides weights and attributes, as plain values."""
+        from sklearn_ext._torch.optimizer_arrays import optimizer_arrays
+        from sklearn_ext._torch.parameters import named_parameters
+
+        module, optimizer = self.net_.module_, self.net_.optimizer_
+        named = named_parameters(module).items()
+        return {
+            "optimizer": optimizer_arrays(optimizer, module) if self._keeps_moments() else None,
+            # Callbacks may have frozen some for good.
+            "frozen": [name for name, parameter in named if not parameter.requires_grad],
+        }
+
+    def _go_on_from(self, state):
+        """Give a net that was made anew what `_training_state` gave of the one before."""
+        import torch
+
+        from sklearn_ext._torch.optimizer_arrays import optimizer_of
+
+        module = self.net_.module_
+        for name, parameter in module.named_parameters():
+            parameter.requires_grad_(name not in state["frozen"])
+        if state["optimizer"] is not None:
+            with torch.inference_mode(False):
+                self.net_.optimizer_ = optimizer_of(state["optimizer"], module)

@@ -42,6 +42,9 @@ class PartitionedFit:
             for part in parts * passes:
                 self._step_through(context, dask.compute(*part))
             vars(self).pop("_class_sums", None)
+            if not partial:  # whose next call alone goes on from the moments
+                self.net_.optimizer_.forget()
+                self._goes_on = False
 
     def _refuse_what_sees_all_rows(self, validation_set):
         """Raise an error for what needs more than one partition at a time."""

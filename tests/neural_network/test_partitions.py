@@ -1,6 +1,7 @@
 """Nets on dask collections: the passes that are promised, lazy predictions, a worker that dies."""
 
 import os
+import pickle
 import signal
 
 import numpy as np
@@ -80,6 +81,15 @@ def test_partial_fit_goes_once_through_the_partitions(client):
     for part in blocks(X, y) * 2:
         by_hand.partial_fit(*part)
     assert_array_equal(found.predict(X), by_hand.predict(X))
+
+
+def test_moments_are_forgotten_after_fit_only(client):
+    X, y = table()
+    model = net(warm_start=True).partial_fit(lazily(X), lazily(y))
+    assert model.net_.optimizer_.state
+    assert model.fit(lazily(X), lazily(y)).net_.optimizer_.state == []
+    stored = pickle.loads(pickle.dumps(model)).partial_fit(X, y)
+    assert_array_equal(stored.predict(X), model.partial_fit(X, y).predict(X))
 
 
 def test_it_learns(client):
