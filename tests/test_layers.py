@@ -61,6 +61,7 @@ LAYERS = (
         "linear_model._smoothers",
         "linear_model._term_orders",
         "neural_network._docstrings",
+        "neural_network._history_text",
         "neural_network._padded_parts",
         "neural_network._sparse_rows",
         "neural_network._tables",

@@ -1,5 +1,7 @@
 """The state of an estimator around a net: no torch object is pickled, only arrays of weights."""
 
+from sklearn_ext.neural_network._history_text import history_of, history_text
+
 __all__ = ["NetState"]
 
 
@@ -75,6 +77,7 @@ class NetState:
         module, optimizer = self.net_.module_, self.net_.optimizer_
         named = named_parameters(module).items()
         return {
+            "history": history_text(self.net_.history),
             "optimizer": optimizer_arrays(optimizer, module) if self._keeps_moments() else None,
             # Callbacks may have frozen some for good.
             "frozen": [name for name, parameter in named if not parameter.requires_grad],
@@ -86,7 +89,7 @@ class NetState:
 
         from sklearn_ext._torch.optimizer_arrays import optimizer_of
 
-        module = self.net_.module_
+        module, self.net_.history_ = self.net_.module_, history_of(state["history"])
         for name, parameter in module.named_parameters():
             parameter.requires_grad_(name not in state["frozen"])
         if state["optimizer"] is not None:

@@ -65,8 +65,9 @@ WAYS = [by_pickle, by_deepcopy, by_memory_map, by_skops]
 def trained(estimator, way, directory, calls=("partial_fit",) * 3, data=(X, y)):
     """An estimator that is stored and loaded before each of its further calls."""
     model = clone(estimator)
-    told = {"classes": np.unique(data[1])} if is_classifier(model) else {}
     for i, call in enumerate(calls):
+        knows = is_classifier(model) and call == "partial_fit"
+        told = {"classes": np.unique(data[1])} if knows else {}
         part = [values[20 * i : 20 * i + 30] for values in data]
         model = way(getattr(model, call)(*part, **told), directory)
     return model
@@ -78,7 +79,7 @@ def weights(model):
 
 
 def assert_same_training(one, other):
-    assert one.loss_curve_ == other.loss_curve_[-len(one.loss_curve_) :]
+    assert one.loss_curve_ == other.loss_curve_
     for own, expected in zip(weights(one), weights(other), strict=True):
         assert_array_equal(own, expected)
 
@@ -206,6 +207,117 @@ def test_an_adapter_goes_on_when_its_base_is_given_back():
     adapter = LoRAAdapter.from_fitted(base, random_state=0, store_base=False)
     stored = by_pickle(adapter.partial_fit(X, y + 1), None).attach_base(by_pickle(base, None))
     assert_same_training(stored.partial_fit(X, y + 1), adapter.partial_fit(X, y + 1))
+
+
+# The history
+
+
+def rows(model):
+    """Rows of the history without times."""
+    history = getattr(model, "estimator_", model).net_.history
+    return [{name: row[name] for name in row.keys() - {"dur"}} for row in history]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_history_is_stored(way, tmp_path):
+    model = FFNNRegressor(**TABLE, early_stopping=True).fit(X, y)
+    stored = way(model, tmp_path).net_.history
+    assert stored == model.net_.history
+    assert type(stored) is type(model.net_.history)
+    for columns in ("train_loss", ("epoch", "valid_score", "valid_loss_best")):
+        assert stored[:, columns] == model.net_.history[:, columns]
+    assert all(type(row["train_loss"]) is float for row in stored)
+
+
+@pytest.mark.parametrize("calls", [("fit",) * 2, ("fit",) * 3])
+def test_what_tells_of_the_training_goes_on(calls, tmp_path):
+    model = FFNNClassifier(**TABLE, warm_start=True, early_stopping=True)
+    model.set_params(callbacks=[skorch_callbacks.EpochScoring("f1_macro", lower_is_better=False)])
+    straight = trained(model, as_it_is, tmp_path, calls, (X, LABELS))
+    stored = trained(model, by_pickle, tmp_path, calls, (X, LABELS))
+    assert_same_training(stored, straight)
+    assert rows(stored) == rows(straight)
+    assert stored.n_iter_ == len(stored.validation_scores_) == 2 * len(calls)
+    for name in ("validation_scores_", "validation_loss_curve_", "best_loss_", "t_"):
+        assert getattr(stored, name) == getattr(straight, name)
+    assert stored.best_validation_score_ == straight.best_validation_score_
+
+
+def test_a_copy_has_a_history_of_its_own():
+    model = FFNNRegressor(**TABLE, warm_start=True).fit(X, y)
+    copied = copy.copy(model).fit(X, y)
+    copied.net_.history[0]["epoch"] = 7
+    assert [len(copied.net_.history), len(model.net_.history)] == [4, 2]
+    assert model.net_.history[0]["epoch"] == 1
+
+
+class Records(skorch_callbacks.Callback):
+    def on_epoch_end(self, net, **kwargs):
+        net.history.record("score", np.float32(0.5))
+        net.history.record("is_low", np.bool_(True))
+        net.history.record("module", net.module_)
+        net.history.record("states", [torch.ones(3)])
+
+    def on_batch_end(self, net, **kwargs):
+        net.history.record_batch("count", np.int64(3))
+        net.history.record_batch("loss", torch.ones(()))
+
+
+def test_of_the_history_plain_values_are_stored():
+    model = FFNNRegressor(**TABLE, callbacks=[Records()], batch_size=40).fit(X, y)
+    for stored in (by_pickle(model, None), by_skops(model.set_params(callbacks=None), None)):
+        row = stored.net_.history[-1]
+        assert (type(row["score"]), row["is_low"]) == (float, True)
+        assert row.keys() == model.net_.history[-1].keys() - {"module", "states"}
+        assert stored.net_.history[:, "batches", :, "count"] == [[3, 3]] * 2
+        assert "loss" not in row["batches"][0]
+
+
+@pytest.mark.parametrize("every", ["epoch", "batch"])
+def test_a_scheduler_goes_on(every, tmp_path):
+    scheduler = skorch_callbacks.LRScheduler("StepLR", step_size=1, gamma=0.5, step_every=every)
+    model = FFNNRegressor(**TABLE, learning_rate="constant", warmup_fraction=0.0, batch_size=10)
+    model.set_params(callbacks=[scheduler], warm_start=True)
+    straight = trained(model, as_it_is, tmp_path, calls=("fit",) * 2)
+    stored = trained(model, by_pickle, tmp_path, calls=("fit",) * 2)
+    assert_same_training(stored, straight)
+    assert rows(stored) == rows(straight)
+
+
+def test_an_adapter_keeps_its_history(tmp_path):
+    base = FFNNRegressor(**TABLE).fit(X, y)
+    adapter = LoRAAdapter.from_fitted(base, warm_start=True, max_iter=2, random_state=0)
+    straight = trained(adapter, as_it_is, tmp_path, calls=("fit",) * 3)
+    stored = trained(adapter, by_pickle, tmp_path, calls=("fit",) * 3)
+    assert rows(stored) == rows(straight)
+    assert_same_training(stored, straight)
+    assert stored.n_iter_ == 6
+
+
+class LooksAtCopies:
+    """Callback of scikit-learn that is shown a copy of the estimator behind each epoch."""
+
+    seen = ()
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, **kwargs):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None, **kwargs):
+        if context.task_name == "epoch":
+            self.seen = [*self.seen, fitted_estimator.net_.history[:, "train_loss"]]
+
+
+def test_copies_for_callbacks_have_the_history_so_far():
+    looks = LooksAtCopies()
+    model = FFNNRegressor(**TABLE, warm_start=True).set_callbacks(looks)
+    curve = model.fit(X, y).fit(X, y).loss_curve_
+    assert looks.seen == [curve[:n] for n in (1, 2, 3, 4)]
 
 
 # What is stored
