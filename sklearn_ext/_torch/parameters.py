@@ -1,13 +1,20 @@
-"""Parameters of a module as numpy arrays and back, and their change of precision."""
+"""Parameters and states as numpy arrays and back, and the change of their precision."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["load_arrays", "module_arrays", "named_parameters", "set_dtype"]
+__all__ = [
+    "load_arrays",
+    "module_arrays",
+    "named_parameters",
+    "plain_state",
+    "set_dtype",
+    "tensor_state",
+]
 
 
 def set_dtype(module: nn.Module, optimizer: Any, dtype: torch.dtype) -> None:
@@ -52,3 +59,35 @@ def load_arrays(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
         if isinstance(kept, nn.Parameter):
             kept.data = kept.data.to(tensors[name].dtype)
     module.load_state_dict(tensors)
+
+
+def plain_state(state: Any) -> Any:
+    """Copy the state of a module or an optimizer, with arrays in the place of tensors.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ext._torch.parameters import plain_state, tensor_state
+    >>> state = plain_state({"state": {0: {"step": torch.tensor(3.0)}}, "lr": [0.1]})
+    >>> state
+    {'state': {0: {'step': array(3., dtype=float32)}}, 'lr': [0.1]}
+    >>> tensor_state(state)
+    {'state': {0: {'step': tensor(3.)}}, 'lr': [0.1]}
+    """
+    return _mapped(state, torch.Tensor, lambda tensor: tensor.detach().cpu().numpy().copy())
+
+
+def tensor_state(state: Any) -> Any:
+    """Turn the arrays in what :func:`plain_state` gave into tensors again."""
+    return _mapped(state, np.ndarray, lambda array: torch.from_numpy(np.array(array)))
+
+
+def _mapped(state: Any, kind: type, change: Callable[[Any], Any]) -> Any:
+    """Change all of a kind in nested dicts, lists and tuples."""
+    if isinstance(state, kind):
+        return change(state)
+    if isinstance(state, Mapping):
+        return {name: _mapped(value, kind, change) for name, value in state.items()}
+    if isinstance(state, list | tuple):
+        return type(state)(_mapped(value, kind, change) for value in state)
+    return state

@@ -14,6 +14,7 @@ from skorch.history import History
 from sklearn_ext._torch.dropout import dropout_from
 from sklearn_ext._torch.lora import LoRAModule
 from sklearn_ext._torch.low_rank import LoRASettings
+from sklearn_ext._torch.parameters import plain_state, tensor_state
 from sklearn_ext._torch.random import make_generator
 from sklearn_ext._torch.shared_copies import name_in_base
 from sklearn_ext.neural_network._net import given_back_on_failure
@@ -21,6 +22,7 @@ from sklearn_ext.neural_network._net import given_back_on_failure
 __all__ = ["SkorchAdaptation"]
 
 _TURN = RLock()
+GROUPS = "optimizer__param_groups"
 
 
 class SkorchAdaptation:
@@ -59,21 +61,8 @@ class SkorchAdaptation:
     def ready(self, adapted, plan):
         """Copy an adapted net for its training; see :class:`NetAdaptation`."""
         _check_plan(plan)
-        net = object.__new__(type(adapted))
-        vars(net).update(vars(adapted))
-        before = dict(vars(net))
-        changes = _changes(net, plan)
-        vars(net).update(changes)
-        vars(net)["_seed"] = plan["random_state"]
-
-        def done():
-            for name in ("_seed", *changes):
-                if name in before:
-                    vars(net)[name] = before[name]
-                else:
-                    vars(net).pop(name, None)
-
-        return net, done
+        net = _shallow_copy(adapted)
+        return net, _put(net, {**_changes(net, plan), "_seed": plan["random_state"]})
 
     @staticmethod
     def fit(net, data, partial):
@@ -115,13 +104,21 @@ class SkorchAdaptation:
 
     @staticmethod
     def attributes(adapted, base):
-        """Give what an adapted net has learned besides its module."""
-        return {"history_": adapted.history.to_list()}
+        """Give what an adapted net has learned besides its module, without objects of torch."""
+        found = {"history_": adapted.history.to_list()}
+        if adapted.history:  # before the first run there is nothing to go on from
+            found["optimizer_"] = plain_state(adapted.optimizer_.state_dict())
+        return found
 
     @staticmethod
     def restore(adapted, attributes):
-        """Give a new adapted net its history."""
+        """Give a new adapted net its history, and an optimizer that goes on as the stored one."""
         vars(adapted)["history_"] = History(attributes["history_"])
+        if "optimizer_" in attributes:
+            done = _put(adapted, {GROUPS: _rate_groups(adapted, adapted.lr)})
+            adapted.initialize_optimizer()
+            done()
+            adapted.optimizer_.load_state_dict(tensor_state(attributes["optimizer_"]))
 
     @staticmethod
     def losses(adapted):
@@ -129,10 +126,29 @@ class SkorchAdaptation:
         return [float(row["train_loss"]) for row in adapted.history if "train_loss" in row]
 
 
-def _copy_with(net, module):
-    """Copy a fitted net around another module; callbacks, criterion and history are its own."""
+def _shallow_copy(net):
+    """Copy a net, which `copy.copy` would initialize anew."""
     copied = object.__new__(type(net))
     vars(copied).update(vars(net))
+    return copied
+
+
+def _put(net, values):
+    """Give a net attributes; return what gives it those of before."""
+    before = {name: vars(net)[name] for name in values if name in vars(net)}
+    vars(net).update(values)
+
+    def done():
+        for name in values:
+            vars(net).pop(name, None)
+        vars(net).update(before)
+
+    return done
+
+
+def _copy_with(net, module):
+    """Copy a fitted net around another module; callbacks, criterion and history are its own."""
+    copied = _shallow_copy(net)
     own = {"module_": module, "history_": History()}
     for name in ("callbacks", "criterion_"):
         own[name] = deepcopy(getattr(net, name))
@@ -167,12 +183,14 @@ def _changes(net, plan):
         changes["batch_size"] = plan["batch_size"]
     if plan["alpha"]:
         changes["optimizer__weight_decay"] = plan["alpha"]
-    ratio = net._adaptation["loraplus_lr_ratio"]
-    # Groups of the user's have names of the base's parameters.
-    changes["optimizer__param_groups"] = (
-        [] if ratio is None else [("*.weight_B", {"lr": ratio * plan["learning_rate_init"]})]
-    )
+    changes[GROUPS] = _rate_groups(net, plan["learning_rate_init"])
     return changes
+
+
+def _rate_groups(net, rate):
+    """Parameters with learning rates of their own; those of the user's have names of the base."""
+    ratio = net._adaptation["loraplus_lr_ratio"]
+    return [] if ratio is None else [("*.weight_B", {"lr": ratio * rate})]
 
 
 def _start(net):

@@ -15,7 +15,7 @@ from sklearn.utils import get_tags
 torch = pytest.importorskip("torch")
 skorch = pytest.importorskip("skorch")
 
-from skorch.callbacks import Callback, EarlyStopping  # noqa: E402
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler  # noqa: E402
 
 from sklearn_ext import LoRAAdapter  # noqa: E402
 from sklearn_ext.neural_network import AdapterBank  # noqa: E402
@@ -186,6 +186,46 @@ def test_partial_fit_and_warm_start_go_on():
     warm = LoRAAdapter.from_fitted(base, warm_start=True, max_iter=3, **used("labels"))
     first = warm.fit(X, y).loss_curve_[-1]
     assert warm.fit(X, y).loss_curve_[-1] < first
+
+
+def groups(adapter):
+    """What the optimizer has for each group of parameters."""
+    found = adapter.estimator_.optimizer_.param_groups
+    return [{name: value for name, value in one.items() if name != "params"} for one in found]
+
+
+def skops_copy(adapter):
+    skops = pytest.importorskip("skops.io")
+    stored = skops.dumps(copy.copy(adapter).set_params(store_base=False))
+    types = skops.get_untrusted_types(data=stored)
+    assert all(name.startswith("sklearn_ext.") for name in types)
+    return skops.loads(stored, trusted=types).attach_base(adapter.estimator.estimator)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9},
+        {"callbacks": [("rate", LRScheduler("StepLR", step_size=1, gamma=0.5))]},
+    ],
+    ids=["Adam", "momentum", "schedule"],
+)
+@pytest.mark.parametrize("copied", [copy.deepcopy, skops_copy, "pickle"])
+def test_a_copy_goes_on_with_the_optimizer_of_the_run(params, copied):
+    base = make_net("labels", **params).fit(*make_data("labels"))
+    X, y = make_data("labels", seed=1)
+    settings = {**used("labels"), "alpha": 0.1, "loraplus_lr_ratio": 4.0, "max_iter": 3}
+    adapter = LoRAAdapter.from_fitted(base, **settings).fit(X, y)
+    if copied == "pickle":
+        again = pickle.loads(pickle.dumps(adapter))
+    else:
+        again = copied(adapter)
+    adapter.partial_fit(X, y)
+    again.partial_fit(X, y)
+    assert groups(again) == groups(adapter)
+    assert {group["weight_decay"] for group in groups(again)} == {0.1}
+    assert_array_equal(again.predict_proba(X), adapter.predict_proba(X))
 
 
 class Watched(torch.nn.Module):
