@@ -307,8 +307,8 @@ class LoRAAdapter(
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """Go once through some samples, at the initial learning rate.
 
-        It goes on from the changes so far. A base that is not fitted yet is fitted to the samples
-        of the first call.
+        It goes on from the changes so far; a schedule among the callbacks of a skorch net goes on
+        too. A base that is not fitted yet is fitted to the samples of the first call.
 
         Parameters
         ----------

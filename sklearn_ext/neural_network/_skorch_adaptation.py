@@ -23,6 +23,8 @@ __all__ = ["SkorchAdaptation"]
 
 _TURN = RLock()
 GROUPS = "optimizer__param_groups"
+# What a group of the optimizer has besides: the learning rate that the adapter asked for last.
+ASKED = "asked_lr"
 
 
 class SkorchAdaptation:
@@ -79,7 +81,9 @@ class SkorchAdaptation:
         goes_on = partial and bool(net.history)
         given_back = given_back_on_failure(net, with_moments=goes_on)
         with given_back, _validated(net, validation_set), ExitStack() as stack:
-            if not goes_on:
+            if goes_on:
+                _take_rates(net)
+            else:
                 _start(net)
             stack.enter_context(_reproducible(net))
             net.notify("on_train_begin", X=X, y=y)
@@ -199,6 +203,24 @@ def _start(net):
     net.initialize_callbacks()
     net.callbacks_.append(("reached", _Reached()))
     net.initialize_optimizer()
+    for group in net.optimizer_.param_groups:
+        group[ASKED] = group["lr"]
+
+
+def _take_rates(net):
+    """Let the optimizer that goes on hear of another learning rate or weight decay.
+
+    What a schedule has made of a rate goes on too, in its ratio to the initial one.
+    """
+    new = _shallow_copy(net)  # what is initialized there does not replace anything here
+    new.initialize_optimizer()
+    groups = zip(net.optimizer_.param_groups, new.optimizer_.param_groups, strict=True)
+    for group, asked in groups:
+        before, group[ASKED] = group[ASKED], asked["lr"]
+        for name in {"lr", "initial_lr"} & group.keys() if before != asked["lr"] else ():
+            group[name] = group[name] / before * asked["lr"]
+        if "weight_decay" in asked:
+            group["weight_decay"] = asked["weight_decay"]
 
 
 @contextmanager

@@ -228,6 +228,48 @@ def test_a_copy_goes_on_with_the_optimizer_of_the_run(params, copied):
     assert_array_equal(again.predict_proba(X), adapter.predict_proba(X))
 
 
+def test_partial_fit_hears_of_another_rate_and_decay():
+    base = make_net("labels").fit(*make_data("labels"))
+    X, y = make_data("labels", seed=1)
+    settings = {"alpha": 0.1, "loraplus_lr_ratio": 4.0, "max_iter": 3}
+    adapter = LoRAAdapter.from_fitted(base, **{**used("labels"), **settings}).fit(X, y)
+    rates = [(group["lr"], group["weight_decay"]) for group in groups(adapter)]
+    assert rates == [(0.08, 0.1), (0.02, 0.1)]
+    before = [p.clone() for p in adapter.estimator_.module_.parameters()]
+    adapter.set_params(learning_rate_init=1e-30, alpha=0.0).partial_fit(X, y)
+    rates = [(group["lr"], group["weight_decay"]) for group in groups(adapter)]
+    assert rates == [(4e-30, 0.0), (1e-30, 0.0)]
+    assert all(map(torch.equal, before, adapter.estimator_.module_.parameters()))
+    assert adapter.estimator_.optimizer_.state  # the moments are there still
+    adapter.set_params(learning_rate_init=0.02).partial_fit(X, y)
+    assert [group["lr"] for group in groups(adapter)] == [0.08, 0.02]
+
+
+def test_a_schedule_goes_on_from_another_rate():
+    schedule = ("rate", LRScheduler("StepLR", step_size=1, gamma=0.5))
+    base = make_net("labels", callbacks=[schedule]).fit(*make_data("labels"))
+    X, y = make_data("labels", seed=1)
+    adapter = LoRAAdapter.from_fitted(base, max_iter=2, **used("labels")).fit(X, y)
+    same, other = copy.deepcopy(adapter).partial_fit(X, y), copy.deepcopy(adapter)
+    other.set_params(learning_rate_init=0.04).partial_fit(X, y)
+    (one,), (another,) = groups(same), groups(other)
+    assert (one["initial_lr"], another["initial_lr"]) == (0.02, 0.04)
+    assert another["lr"] == pytest.approx(2 * one["lr"])
+    assert one["lr"] < 0.02 / 4
+
+
+def test_a_run_that_fails_at_another_rate_gives_the_rate_back():
+    base = make_net("labels").fit(*make_data("labels"))
+    X, y = make_data("labels", seed=1)
+    adapter = LoRAAdapter.from_fitted(base, **used("labels")).fit(X, y)
+    before = groups(adapter)
+    with pytest.raises(ValueError, match="inconsistent lengths"):
+        adapter.set_params(learning_rate_init=0.5).partial_fit(X[:3], y[:2])
+    assert groups(adapter) == before
+    adapter.partial_fit(X, y)
+    assert [group["lr"] for group in groups(adapter)] == [0.5]
+
+
 class Watched(torch.nn.Module):
     """A net that remembers its outputs for every batch of a training run."""
 
