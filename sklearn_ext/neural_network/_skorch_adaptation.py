@@ -109,15 +109,18 @@ class SkorchAdaptation:
     @staticmethod
     def attributes(adapted, base):
         """Give what an adapted net has learned besides its module, without objects of torch."""
-        found = {"history_": adapted.history.to_list()}
+        learned = getattr(adapted.criterion_, "state_dict", dict)  # a function has none
+        found = {"history_": adapted.history.to_list(), "criterion_": plain_state(learned())}
         if adapted.history:  # before the first run there is nothing to go on from
             found["optimizer_"] = plain_state(adapted.optimizer_.state_dict())
         return found
 
     @staticmethod
     def restore(adapted, attributes):
-        """Give a new adapted net its history, and an optimizer that goes on as the stored one."""
+        """Give a new adapted net its history and loss, and an optimizer that goes on as then."""
         vars(adapted)["history_"] = History(attributes["history_"])
+        if attributes["criterion_"]:
+            adapted.criterion_.load_state_dict(tensor_state(attributes["criterion_"]))
         if "optimizer_" in attributes:
             done = _put(adapted, {GROUPS: _rate_groups(adapted, adapted.lr)})
             adapted.initialize_optimizer()

@@ -194,12 +194,19 @@ def groups(adapter):
     return [{name: value for name, value in one.items() if name != "params"} for one in found]
 
 
+def pickled_copy(adapter):
+    return pickle.loads(pickle.dumps(adapter))
+
+
 def skops_copy(adapter):
     skops = pytest.importorskip("skops.io")
     stored = skops.dumps(copy.copy(adapter).set_params(store_base=False))
     types = skops.get_untrusted_types(data=stored)
     assert all(name.startswith("sklearn_ext.") for name in types)
     return skops.loads(stored, trusted=types).attach_base(adapter.estimator.estimator)
+
+
+every_copy = pytest.mark.parametrize("copied", [copy.deepcopy, pickled_copy, skops_copy])
 
 
 @pytest.mark.parametrize(
@@ -211,21 +218,55 @@ def skops_copy(adapter):
     ],
     ids=["Adam", "momentum", "schedule"],
 )
-@pytest.mark.parametrize("copied", [copy.deepcopy, skops_copy, "pickle"])
+@every_copy
 def test_a_copy_goes_on_with_the_optimizer_of_the_run(params, copied):
     base = make_net("labels", **params).fit(*make_data("labels"))
     X, y = make_data("labels", seed=1)
     settings = {**used("labels"), "alpha": 0.1, "loraplus_lr_ratio": 4.0, "max_iter": 3}
     adapter = LoRAAdapter.from_fitted(base, **settings).fit(X, y)
-    if copied == "pickle":
-        again = pickle.loads(pickle.dumps(adapter))
-    else:
-        again = copied(adapter)
+    again = copied(adapter)
     adapter.partial_fit(X, y)
     again.partial_fit(X, y)
     assert groups(again) == groups(adapter)
     assert {group["weight_decay"] for group in groups(again)} == {0.1}
     assert_array_equal(again.predict_proba(X), adapter.predict_proba(X))
+
+
+class LearnedNoise(torch.nn.Module):
+    """A loss that learns the variance of the noise, and counts its calls."""
+
+    def __init__(self):
+        super().__init__()
+        self.log_variance = torch.nn.Parameter(torch.zeros(()))
+        self.register_buffer("n_calls", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, predicted, targets):
+        self.n_calls += self.training
+        squares = (predicted - targets).square()
+        return (squares * torch.exp(-self.log_variance) + self.log_variance).mean()
+
+
+@every_copy
+def test_a_copy_has_the_loss_as_it_was_learned(copied):
+    base = make_net("numbers", criterion=LearnedNoise).fit(*make_data("numbers"))
+    X, y = make_data("numbers", seed=1)
+    adapter = LoRAAdapter.from_fitted(base, max_iter=5, **used("numbers")).fit(X, y)
+    of_base, learned = base.criterion_.state_dict(), adapter.estimator_.criterion_.state_dict()
+    assert not any(torch.equal(of_base[name], learned[name]) for name in learned)
+    again = copied(adapter)
+    assert again.estimator_.criterion_.state_dict() == learned
+    assert again.partial_fit(X, y).loss_curve_ == adapter.partial_fit(X, y).loss_curve_
+    assert again.estimator_.criterion_.state_dict() == adapter.estimator_.criterion_.state_dict()
+
+
+def test_a_loss_may_be_no_module():
+    def make_loss():
+        return torch.nn.functional.mse_loss
+
+    base = make_net("numbers", criterion=make_loss).fit(*make_data("numbers"))
+    X, y = make_data("numbers", seed=1)
+    adapter = LoRAAdapter.from_fitted(base, max_iter=2, **used("numbers")).fit(X, y)
+    assert_array_equal(copy.deepcopy(adapter).predict(X), adapter.predict(X))
 
 
 def test_partial_fit_hears_of_another_rate_and_decay():
