@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from sklearn_ext._torch.products import product
+from sklearn_ext._torch.products import is_transformed, product
 from sklearn_ext._torch.quantization import StoredWeight
 
 __all__ = ["frozen_linear", "is_plain", "low_rank_linear"]
@@ -70,7 +70,7 @@ def is_plain(inputs: Tensor, bias: Tensor | None) -> bool:
     return not (
         (bias is not None and bias.requires_grad)
         or torch.is_autocast_enabled(inputs.device.type)
-        or torch._C._functorch.peek_interpreter_stack() is not None
+        or is_transformed()
     )
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-__all__ = ["product"]
+__all__ = ["is_transformed", "product"]
 
 Tensor = torch.Tensor
 
@@ -47,6 +47,14 @@ def product(rows: Tensor, factor: Tensor, bias: Tensor | None = None) -> Tensor:
         found: Tensor = by_onednn(rows, factor.mT, bias, "none", [], "")
         return found
     return rows @ factor if bias is None else torch.addmm(bias, rows, factor)
+
+
+def is_transformed() -> bool:
+    """Tell whether torch.func, as by `vmap`, sees what is computed now.
+
+    Its transforms know torch's own operations, and nothing of our functions for autograd.
+    """
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def _by_onednn():  # type: ignore[no-untyped-def]

@@ -7,6 +7,7 @@ from torch import nn
 
 from sklearn_ext._torch.adaptable import is_transposed_linear
 from sklearn_ext._torch.packed_linear import PackedLinear
+from sklearn_ext._torch.products import is_transformed
 from sklearn_ext._torch.quantization import NF4, Int8Rows, StoredWeight
 
 __all__ = [
@@ -59,9 +60,13 @@ class _Quantized:
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Multiply."""
+        bias: Tensor | None = self.bias  # type: ignore[attr-defined]
+        if is_transformed():  # by torch.func, which knows nothing of the function
+            weight = self.stored.dequantized(inputs.dtype)
+            outputs = inputs @ (weight.mT if self.rows_first else weight)
+            return outputs if bias is None else outputs + bias
         rows = inputs.reshape(-1, self.stored.shape[1]) if self.rows_first else inputs
         product: Tensor = _FrozenProduct.apply(rows, self.stored)
-        bias: Tensor | None = self.bias  # type: ignore[attr-defined]
         outputs = product if bias is None else product.add_(bias)
         return outputs.view(*inputs.shape[:-1], outputs.shape[-1])
 

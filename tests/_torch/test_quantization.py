@@ -229,6 +229,45 @@ def test_gradients_are_those_of_the_dequantised_weight(quantization, kind):
         torch.testing.assert_close(own, other)
 
 
+class Conv1D(nn.Module):
+    """The linear layer of transformers."""
+
+    def __init__(self, nf, nx):
+        super().__init__()
+        self.nf, self.nx = nf, nx
+        self.weight, self.bias = nn.Parameter(weights(nx, nf)), nn.Parameter(weights(nf))
+
+    def forward(self, inputs):
+        return inputs @ self.weight + self.bias
+
+
+class EachRow(nn.Module):
+    """Calls another net by `torch.vmap`, one row at a time."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, inputs):
+        return torch.vmap(self.inner)(inputs)
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "int8"])
+@pytest.mark.parametrize("targets", [["1"], ["2"], ".*"])
+def test_transforms_of_torch_see_quantised_layers(quantization, targets):
+    torch.manual_seed(0)
+    inner = nn.Sequential(nn.Embedding(30, 6), Conv1D(5, 6), nn.Linear(5, 4), nn.Linear(4, 3))
+    settings = LoRASettings(r=2, target_modules=targets, quantization=quantization)
+    plain = disturb(LoRAModule(inner, settings, make_generator(0)))
+    module = disturb(LoRAModule(EachRow(inner), settings, make_generator(0)))
+    for training in (True, False):
+        out, expected = module.train(training)(TOKENS), plain.train(training)(TOKENS)
+        torch.testing.assert_close(out, expected)
+        gradients = torch.autograd.grad(out.square().sum(), list(module.parameters()))
+        others = torch.autograd.grad(expected.square().sum(), list(plain.parameters()))
+        torch.testing.assert_close(gradients, others, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])
 def test_no_dequantised_weight_is_kept_for_backward(quantization):
     def saved_sizes(layer):
