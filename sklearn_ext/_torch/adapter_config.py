@@ -15,6 +15,7 @@ __all__ = [
     "config_of",
     "exact_targets",
     "full_names",
+    "is_targeted",
     "settings_in",
     "tied_whole",
     "unlike_peft",
@@ -67,7 +68,7 @@ def config_of(settings: LoRASettings, *, is_of_peft: bool) -> dict[str, Any]:
 
 
 def exact_targets(module: nn.Module, names: Sequence[str]) -> list[str] | str:
-    """Name layers so that PEFT, which takes a name for an end of names, adapts no others.
+    """Name layers, or weights, so that a name, which PEFT takes for an end of names, is no other's.
 
     Examples
     --------
@@ -78,8 +79,8 @@ def exact_targets(module: nn.Module, names: Sequence[str]) -> list[str] | str:
     (['1'], '0')
     """
     ends = tuple(f".{name}" for name in names)
-    others = (path for path, _ in module.named_modules() if path not in names)
-    if any(path.endswith(ends) for path in others):
+    paths = [path for path, _ in (*module.named_modules(), *module.named_parameters())]
+    if any(path.endswith(ends) for path in paths if path not in names):
         return "|".join(map(re.escape, names))
     return list(names)
 
@@ -92,6 +93,50 @@ def full_names(module: nn.Module, names: Sequence[str] | None) -> list[str] | No
         if any(path == name or path.endswith(f".{name}") for name in names or ())
     ]
     return found or None
+
+
+def is_targeted(config: dict[str, Any], layer: str) -> bool:
+    """Tell whether PEFT adapts a layer of this name, if it is of a kind that it adapts at all.
+
+    Examples
+    --------
+    >>> from sklearn_ext._torch.adapter_config import is_targeted
+    >>> config = {"target_modules": ["query"], "exclude_modules": ["0.query"]}
+    >>> [is_targeted(config, f"block.{layer}") for layer in ("0.query", "1.query", "1.subquery")]
+    [False, True, False]
+    """
+    if _is_named(config.get("exclude_modules"), layer):
+        return False
+    saved = config.get("modules_to_save") or ()
+    if any(re.match(rf"(^|.*\.){name}($|\..*)", layer) for name in saved):
+        return False
+    targets = config.get("target_modules")
+    is_named = targets != "all-linear" and _is_named(targets, layer)
+    return is_named and (isinstance(targets, str) or _is_in_layers(config, layer))
+
+
+def _is_named(names: str | Sequence[str] | None, layer: str) -> bool:
+    """Tell whether a regular expression, or an end of names, is that of a layer."""
+    if isinstance(names, str):
+        return re.fullmatch(names, layer) is not None
+    return any(layer == name or layer.endswith(f".{name}") for name in names or ())
+
+
+def _is_in_layers(config: dict[str, Any], layer: str) -> bool:
+    """Tell whether a layer is in one of the numbered blocks that are asked for, if any are.
+
+    Of several numbers in a name PEFT's versions have taken the first or the last: all have to be
+    among those that are asked for.
+    """
+    asked = config.get("layers_to_transform")
+    if asked is None or asked == []:
+        return True
+    lists = config.get("layers_pattern") or r"[^.]*\.[^.]*"
+    lists = [lists] if isinstance(lists, str) else lists
+    numbers = {int(part) for part in layer.split(".") if part.isdigit()}
+    return numbers <= set([asked] if isinstance(asked, int) else asked) and any(
+        re.match(rf"(?:^|.*\.){name}\.\d+\.", layer) for name in lists
+    )
 
 
 def unlike_peft(base: nn.Module, name: str, *, use_dora: bool) -> str | None:

@@ -1,7 +1,7 @@
 """Adapters in the files of PEFT: `adapter_config.json` and `adapter_model.safetensors`."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,12 +12,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from sklearn_ext._torch.adaptable import is_transposed_linear
+from sklearn_ext._torch.adaptable import adaptable_weights, is_transposed_linear
 from sklearn_ext._torch.adapter_config import (
     OF_PEFT,
     config_of,
     exact_targets,
     full_names,
+    is_targeted,
     settings_in,
     tied_whole,
     unlike_peft,
@@ -202,12 +203,15 @@ def read_adapter(directory: Path, base: nn.Module, *, root: str = "") -> StoredA
     FileNotFoundError
         If there is not such a file.
     ValueError
-        If the configuration asks for what is not known here, or a name is not one of the base.
+        If the configuration asks for what is not known here or not in the file, or a name is not
+        one of the base.
     """
     _check_files(directory)
     config = _read_config(directory / CONFIG)
     settings = settings_in(config)
-    tensors, notes = _stored_tensors(directory, root, _prefix(base, root))
+    tensors, notes = _stored_tensors(directory, root)
+    prefix = _prefix(base, root, tensors)
+    tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     names = dict(base.named_parameters(remove_duplicate=False)) | dict(base.named_buffers())
     tensors = _without_copies(tensors, names, root)
     inner = base.get_submodule(root)
@@ -215,6 +219,7 @@ def read_adapter(directory: Path, base: nn.Module, *, root: str = "") -> StoredA
     targets, whole = _what_is_changed(tensors, names, root)
     if config["peft_type"] == OF_PEFT and not notes:
         _check_alike(base, targets, whole, settings)
+    _check_complete(config, inner, {_outside(name, root) for name in targets}, prefix)
     buffers = dict(base.named_buffers())
     owners = {name.rpartition(".")[0] for name in targets}
     bias = settings.get("bias", "none")
@@ -274,16 +279,15 @@ def _is_bias_of(name: str, bias: str, owners: set[str]) -> bool:
     return "bias" in local and (bias == "all" or (bias == "lora_only" and owner in owners))
 
 
-def _prefix(base: nn.Module, root: str) -> str:
+def _prefix(base: nn.Module, root: str, names: Iterable[str]) -> str:
     """What stands in front of the names of a headless model of transformers inside another."""
     inner = base.get_submodule(root)
-    prefix = getattr(inner, "base_model_prefix", "")
-    return "" if not prefix or hasattr(inner, prefix) else f"{prefix}."
+    prefix = f"{getattr(inner, 'base_model_prefix', '')}."
+    is_inside = not hasattr(inner, prefix[:-1]) and any(name.startswith(prefix) for name in names)
+    return prefix if is_inside else ""
 
 
-def _stored_tensors(
-    directory: Path, root: str, prefix: str
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _stored_tensors(directory: Path, root: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors of a file by their names inside `root`, and notes."""
     tensors = {}
     try:
@@ -296,7 +300,7 @@ def _stored_tensors(
                 if not own.endswith(COPIED):
                     own = own.replace(WRAPPED, ".")
                 # A tensor of the file is a view of its map, which one survivor would keep open.
-                tensors[_outside(own, root).removeprefix(prefix)] = file.get_tensor(name).clone()
+                tensors[_outside(own, root)] = file.get_tensor(name).clone()
     except SafetensorError as error:
         raise ValueError(
             f"{str(directory / WEIGHTS)!r} cannot be read: {error}. Write the adapter again."
@@ -316,6 +320,24 @@ def _check_alike(
                 f"PEFT's change of {name!r} cannot be read: {reason}. Leave it out of "
                 "target_modules and modules_to_save there, or adapt it here."
             )
+
+
+def _check_complete(
+    config: dict[str, Any], inner: nn.Module, changed: set[str], prefix: str
+) -> None:
+    """Raise an error if a layer that the configuration asks for has no tensors in the file.
+
+    PEFT writes such files too: its conversion of PiSSA leaves out tables of embeddings.
+    """
+    able = adaptable_weights(inner).values()
+    layers = [_owner(inner, w.name)[0] for w in able if changed.isdisjoint(w.paths)]
+    missing = [layer for layer in layers if is_targeted(config, prefix + layer)]
+    if missing:
+        raise ValueError(
+            f"{WEIGHTS} has no change of {', '.join(missing[:30])}, but target_modules of {CONFIG} "
+            "asks for it: the file is not complete, or is that of another base. Save the adapter "
+            "again."
+        )
 
 
 def _check_files(directory: Path) -> None:

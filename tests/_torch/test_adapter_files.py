@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
+from safetensors import safe_open  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from sklearn_ext._torch.adapter_files import read_adapter, tensors_into, write_adapter  # noqa: E402
@@ -154,6 +155,118 @@ def test_what_is_written_here_is_read_here(case, tmp_path):
     again = read(tmp_path / "new" / "one", base)
     torch.testing.assert_close(outputs(again), outputs(module), rtol=1e-5, atol=1e-6)
     assert read_adapter(tmp_path / "new" / "one", base).notes == {"first": 1}
+
+
+def without(directory, layer):
+    """Take the tensors of a layer out of a file, and say whether there were some."""
+    path = directory / "adapter_model.safetensors"
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    kept = {name: t for name, t in tensors.items() if f".{layer}.lora_" not in name}
+    save_file(kept, path, metadata)
+    return len(kept) < len(tensors)
+
+
+@every_case
+@pytest.mark.parametrize("notes", [{}, {"own": 1}])
+def test_a_file_that_lacks_a_layer_is_refused(case, notes, tmp_path):
+    base, settings, module = make(case)
+    write_adapter(module, settings, tmp_path, buffers={}, notes=notes)
+    layer = list(module.low_rank)[-1].removesuffix("/weight").replace("/", ".")
+    assert without(tmp_path, layer)
+    with pytest.raises(ValueError, match=rf"no change of {layer}, but target_modules"):
+        read_adapter(tmp_path, base)
+
+
+def long():
+    """So many layers that PEFT shortens the list of their names."""
+    torch.manual_seed(0)
+    pairs = [nn.ModuleDict({"a": nn.Linear(4, 4), "b": nn.Linear(4, 4)}) for _ in range(24)]
+    return nn.ModuleDict({"start": nn.Embedding(11, 4), "blocks": nn.ModuleList(pairs)}).eval()
+
+
+OF_PEFT = {
+    "all linear": (bert, {"target_modules": "all-linear"}),
+    "all linear of gpt": (gpt, {"target_modules": "all-linear"}),
+    "all linear of many": (long, {"target_modules": "all-linear"}),
+    "half of many": (long, {"target_modules": [f"blocks.{i}.a" for i in range(24)]}),
+    "embeddings": (bert, {"target_modules": ["word_embeddings", "key"]}),
+    "every kind": (make_base, {"target_modules": ["table", "narrow", "wide", "output"]}),
+    "expression": (bert, {"target_modules": r".*\.1\..*(query|dense)"}),
+    "a block": (bert, {"target_modules": ["query", "dense"], "layers_to_transform": 1}),
+    "blocks of a list": (
+        bert,
+        {"target_modules": ["key"], "layers_to_transform": [0], "layers_pattern": ["layer"]},
+    ),
+    "blocks at the top": (
+        long,
+        {"target_modules": ["a"], "layers_to_transform": [3, 5], "layers_pattern": "blocks"},
+    ),
+    "but some": (bert, {"target_modules": ["dense"], "exclude_modules": ["pooler.dense"]}),
+    "but an expression": (
+        bert,
+        {"target_modules": ["query", "key"], "exclude_modules": r".*layer\.0.*key"},
+    ),
+    "a head": (bert, {"target_modules": ["dense"], "modules_to_save": ["pooler", "classifier"]}),
+    "a head of the list": (
+        bert,
+        {"target_modules": ["value", "classifier"], "modules_to_save": ["classifier"]},
+    ),
+    "a task": (bert, {"target_modules": "all-linear", "task_type": "SEQ_CLS"}),
+    "dora": (gpt, {"target_modules": ["c_proj"], "use_dora": True}),
+}
+
+
+@pytest.mark.parametrize("case", OF_PEFT)
+@pytest.mark.filterwarnings("ignore")
+def test_whatever_layers_peft_chooses_are_read_and_none_may_lack(case, tmp_path):
+    peft = pytest.importorskip("peft")
+    build, fields = OF_PEFT[case]
+    base = build()
+    theirs = peft.get_peft_model(copy.deepcopy(base), peft.LoraConfig(r=2, **fields))
+    disturbed(theirs).save_pretrained(tmp_path)
+    own = theirs.base_model.model
+    kind = peft.tuners.lora.LoraLayer
+    layers = [name for name, part in own.named_modules() if isinstance(part, kind)]
+    stored = read_adapter(tmp_path, base)
+    assert stored.settings["target_modules"] == [f"{layer}.weight" for layer in sorted(layers)]
+    if build is not long:
+        outer = theirs.eval()
+        torch.testing.assert_close(outputs(read(tmp_path, base)), outputs(outer))
+    assert without(tmp_path, layers[0])
+    with pytest.raises(ValueError, match=rf"no change of {layers[0]}, but"):
+        read_adapter(tmp_path, base)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_tables_that_peft_leaves_out_are_noticed(tmp_path):
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(r=2, target_modules=["table", "output"], init_lora_weights="pissa")
+    theirs = peft.get_peft_model(make_base(), config)
+    config.init_lora_weights = True
+    theirs.save_pretrained(tmp_path / "start")
+    config.init_lora_weights = "pissa"
+    disturbed(theirs).save_pretrained(
+        tmp_path / "end", path_initial_model_for_weight_conversion=str(tmp_path / "start")
+    )
+    with pytest.raises(ValueError, match=r"no change of table, but target_modules"):
+        read_adapter(tmp_path / "end", make_base())
+
+
+@pytest.mark.parametrize("targets", [["query"], r"bert\.encoder\..*\.query"])
+@pytest.mark.filterwarnings("ignore")
+def test_names_in_a_model_with_a_head_are_found_in_one_without(targets, tmp_path):
+    peft = pytest.importorskip("peft")
+    theirs = peft.get_peft_model(bert(), peft.LoraConfig(r=2, target_modules=targets))
+    theirs.save_pretrained(tmp_path)
+    base = nn.ModuleDict({"inner": bert().bert})
+    stored = read_adapter(tmp_path, base, root="inner")
+    names = [f"inner.encoder.layer.{i}.attention.self.query.weight" for i in range(2)]
+    assert stored.settings["target_modules"] == names
+    assert without(tmp_path, "layer.1.attention.self.query")
+    with pytest.raises(ValueError, match=r"no change of encoder\.layer\.1\..*\.query, but"):
+        read_adapter(tmp_path, base, root="inner")
 
 
 @pytest.mark.filterwarnings("ignore")
