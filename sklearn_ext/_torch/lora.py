@@ -137,6 +137,8 @@ class LoRAModule(nn.Module):
         self._places = places_of(self.base)
         _check_dense({name: self._places[name] for name in adapted if name in self._places})
         self._recurrent = [m for m in self.base.modules() if isinstance(m, nn.RNNBase)]
+        owned = ((n, owner) for n, places in self._places.items() for owner, _ in places)
+        self._of_recurrent = {name for name, owner in owned if owner in self._recurrent}
         self._load(given)
         self._parallel = set() if settings.use_dora else {n for n in adapted if self._adds(n)}
         changed = {*adapted, *map(name_of, self.whole)}
@@ -362,7 +364,7 @@ class LoRAModule(nn.Module):
             with self._changed_alone():
                 yield
         else:
-            with self._change.made(lambda: self._place(self._weights_in_place()), self._seen()):
+            with self._change.made(lambda: self._place(self._weights_at_inference()), self._seen()):
                 yield
 
     @contextmanager
@@ -414,6 +416,19 @@ class LoRAModule(nn.Module):
             if name_of(key) not in added:
                 found[name_of(key)] = change(found[name_of(key)])
         return found | {name_of(key): parameter for key, parameter in self.whole.items()}
+
+    def _weights_at_inference(self) -> dict[str, Tensor]:
+        """Give the weights to put in where there are no gradients.
+
+        There too torch chooses the kernel of a recurrent layer by whether its weights ask for some,
+        and are no tensors of its inference mode: they are as those of the base are, or the outputs
+        would be others in the last bits.
+        """
+        with torch.inference_mode(False), torch.no_grad():
+            found = self._weights_in_place()
+        for name in self._learning & self._of_recurrent:
+            found[name] = found[name].detach().requires_grad_()
+        return found
 
     def _put(self, weights: dict[str, Any]) -> None:
         """Set the parameters of the base, in all places of each."""

@@ -46,6 +46,18 @@ def test_large_packed_layers_start_at_the_base_too(variant, dtype):
     assert all(own.is_contiguous() for own in module.weights().values())
 
 
+@pytest.mark.parametrize("make", [torch.nn.RNN, torch.nn.GRU, torch.nn.LSTM])
+@pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("learns", [True, False])
+def test_before_training_recurrent_layers_run_by_the_kernels_of_the_base(make, without, learns):
+    torch.manual_seed(0)
+    base = make(16, 5, batch_first=True).requires_grad_(learns)
+    module, inputs = adapt(base).eval(), torch.randn(4, 9, 16)
+    with without():
+        assert torch.equal(module(inputs)[0], base(inputs)[0])
+    assert all(not weight.requires_grad for weight in module.base.parameters())
+
+
 @every_kind
 @every_variant
 def test_training_changes_outputs_and_not_a_bit_of_the_base(kind, variant):
