@@ -43,7 +43,7 @@ def add_data_argument(parser):
         "--data",
         type=Path,
         default=os.environ.get("SKLEARN_EXT_DATA"),
-        help="folder that holds tabular/ (default: the environment variable SKLEARN_EXT_DATA)",
+        help="folder of real data, see README.md (default: what SKLEARN_EXT_DATA names)",
     )
 
 
@@ -109,7 +109,7 @@ def extra_memory(build, prepare, run, *args):
     """
     data = build(*args)
     prepare(data)
-    before = _reset_peak()
+    before = reset_peak()
     result = run(data)
     after = peak_memory()
     del result
@@ -127,7 +127,7 @@ def peak_memory():
     return int(line.split()[1]) * 1024 / MIB
 
 
-def _reset_peak():
+def reset_peak():
     """Forget the peak so far where the system can; return what then counts as the start."""
     try:
         Path("/proc/self/clear_refs").write_text("5")

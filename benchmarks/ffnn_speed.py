@@ -21,6 +21,7 @@ from _measure import (
     median_times,
     peak_memory,
     print_heading,
+    reset_peak,
     timed,
 )
 from sklearn.exceptions import ConvergenceWarning
@@ -85,7 +86,7 @@ def one_epoch(n_rows, n_columns):
     X, y = table(n_rows, n_columns)
     settings = {"max_iter": 1, "early_stopping": False, "random_state": 0}
     FFNNRegressor(**settings).fit(X[:1000], y[:1000])
-    before = peak_memory()
+    before = reset_peak()
     seconds, _ = timed(lambda: FFNNRegressor(**settings).fit(X, y))
     return seconds, peak_memory() - before
 
