@@ -146,16 +146,16 @@ def find_bases(tensor, choose_ranks, *, max_iter, tol, after_round=None):
     """
     axes = range(1, tensor.ndim)
     total = float(np.vdot(tensor, tensor))
-    pairs = [_eigen(scatter(tensor, axis)) for axis in axes]
+    pairs = [_eigen(tensor, axis) for axis in axes]
     spectra = [values for values, _ in pairs]
     ranks = choose_ranks(spectra)
-    bases = [vectors[:rank] for (_, vectors), rank in zip(pairs, ranks, strict=True)]
+    bases = [_leading(vectors, rank) for (_, vectors), rank in zip(pairs, ranks, strict=True)]
     projected = project(tensor, bases)
     captured = [float(np.vdot(projected, projected))]
     for _ in range(max_iter):
         for axis in axes:
-            values, vectors = _eigen(scatter(project(tensor, bases, skip=axis), axis))
-            bases[axis - 1] = vectors[: ranks[axis - 1]]
+            values, vectors = _eigen(project(tensor, bases, skip=axis), axis)
+            bases[axis - 1] = _leading(vectors, ranks[axis - 1])
         captured.append(float(values[: ranks[-1]].sum()))
         stopped = after_round is not None and after_round(bases)
         if stopped or captured[-1] - captured[-2] <= tol * total:
@@ -163,13 +163,37 @@ def find_bases(tensor, choose_ranks, *, max_iter, tol, after_round=None):
     return ModeBases(bases, spectra, captured, total)
 
 
-def _eigen(matrix):
-    """Eigenvalues, largest first, and eigenvectors as rows, of fixed signs."""
-    values, vectors = np.linalg.eigh(matrix)
-    vectors = vectors[:, ::-1].T
+def _eigen(tensor, axis):
+    """Eigenvalues of the scatter along an axis, largest first, and eigenvectors as rows.
+
+    An axis that is longer than it has slices gets as many vectors as slices: the eigenvalues of
+    all others are 0.
+    """
+    unfolded = unfold(tensor, axis)
+    n_rows, n_columns = unfolded.shape
+    if 2 * n_columns > n_rows:
+        values, vectors = np.linalg.eigh(scatter(tensor, axis))
+        return np.maximum(values[::-1], 0.0), _with_fixed_signs(vectors[:, ::-1].T)
+    # The scatter has the square of the rows, of which there may be thousands.
+    vectors, lengths, _ = np.linalg.svd(unfolded, full_matrices=False)
+    values = np.zeros(n_rows)
+    values[:n_columns] = lengths**2
+    return values, _with_fixed_signs(vectors.T)
+
+
+def _leading(vectors, rank):
+    """Take the first rows; where there are fewer, directions orthogonal to them make up for it."""
+    if rank <= len(vectors):
+        return vectors[:rank]
+    complete = np.linalg.qr(vectors.T, mode="complete")[0].T
+    return np.vstack([vectors, _with_fixed_signs(complete[len(vectors) : rank])])
+
+
+def _with_fixed_signs(vectors):
+    """Turn rows so that their entry of largest magnitude is positive."""
     largest = np.abs(vectors).argmax(axis=1)
     signs = np.sign(vectors[np.arange(len(vectors)), largest])
-    return np.maximum(values[::-1], 0.0), vectors * signs[:, None]
+    return vectors * signs[:, None]
 
 
 def multilinear_rank(X, energy=1.0):

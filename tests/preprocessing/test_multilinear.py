@@ -1,5 +1,7 @@
 """Multilinear components against PCA, exact ranks and bounds of the literature."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -65,6 +67,39 @@ def test_refinement_stops_at_a_stationary_point():
         partial = project(X, bases, skip=axis)
         leading = np.linalg.svd(unfold(partial, axis))[0][:, :2].T
         assert span_distance(leading, bases[axis - 1]) < 1e-4
+
+
+@pytest.mark.parametrize("sizes", [(40,), (3, 40), (40, 3)])
+def test_long_axes_have_the_bases_of_their_scatter(sizes):
+    # An axis with fewer slices than half its length is never squared.
+    X = RNG.normal(size=(5, *sizes))
+    found = find_bases(X, lambda spectra: [2] * len(sizes), max_iter=0, tol=0.0)
+    for axis, (basis, spectrum) in enumerate(zip(found.bases, found.spectra, strict=True), start=1):
+        values, vectors = np.linalg.eigh(scatter(X, axis))
+        assert_allclose(spectrum, values[::-1], atol=1e-12 * values[-1])
+        assert_allclose(np.abs(basis @ vectors[:, :-3:-1]), np.eye(2), atol=1e-9)
+        assert (basis[[0, 1], np.abs(basis).argmax(axis=1)] > 0).all()
+
+
+@pytest.mark.parametrize("sizes", [(2000,), (2000, 3)])
+def test_long_axes_need_no_square_matrix(sizes):
+    X = RNG.normal(size=(10, *sizes))
+    tracemalloc.start()
+    pca = MultilinearPCA(2).fit(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert pca.n_components_[0] == 2
+    assert peak < 2000 * 2000 * 8 / 2
+
+
+@pytest.mark.parametrize("n_components", [None, 20])
+def test_components_beyond_the_samples_are_orthonormal_too(n_components):
+    X = RNG.normal(size=(5, 30))
+    pca = MultilinearPCA(n_components).fit(X)
+    (basis,) = pca.components_
+    assert basis.shape == (n_components or 30, 30)
+    assert_allclose(basis @ basis.T, np.eye(len(basis)), atol=1e-12)
+    assert_allclose(pca.inverse_transform(pca.transform(X)), X, atol=1e-12)
 
 
 # The transformer
