@@ -149,7 +149,8 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
         steps = STEPS * max(1.0, (len(sequences) / 1000) ** 0.5)
         if not self.stem_channels:
             steps = max(steps, STEPS_WITHOUT_STEM)
-        steps *= max(0.15, min(1.0, int(sequences.lengths.max()) / 32))
+        # Half the steps are the least: a product or an XOR is no easier for being over 5 steps.
+        steps *= max(0.5, min(1.0, int(sequences.lengths.max()) / 32))
         return max(5, ceil(steps / steps_an_epoch))
 
     # The pooled state

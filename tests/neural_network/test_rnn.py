@@ -146,6 +146,13 @@ def test_every_cell_learns_in_its_default_number_of_steps(cell):
     assert model.score(short_ones[60:], means[60:]) > 0.7
 
 
+def test_products_over_a_few_steps_are_learned():
+    draws = np.random.default_rng(0).normal(size=(700, 5))
+    product_of_two = draws[:, 0] * draws[:, 2]
+    model = RNNRegressor(random_state=0, n_members=1).fit(draws[:500], product_of_two[:500])
+    assert model.score(draws[500:], product_of_two[500:]) > 0.8
+
+
 @pytest.mark.parametrize("cell", ["mingru", "gru", "lstm"])
 def test_gates_remember_the_first_token(cell):
     tokens, first = make_first_token_recall(800, 60, n_classes=4, random_state=0)
