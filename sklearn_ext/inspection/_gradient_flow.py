@@ -126,7 +126,7 @@ def gradient_flow(estimator, X, y, *, initial=False, threshold=0.2):
     Parameters
     ----------
     estimator : estimator
-        Recurrent net of this library, such as `RNNClassifier`.
+        Recurrent net of this library, such as `RNNClassifier`, or a fitted `LoRAAdapter` of one.
     X : array-like of shape (n, T) or (n, T, n_channels), or sequence of n arrays
         Sequences. A few dozen suffice.
     y : array-like of shape (n,) or (n, n_outputs)
@@ -197,7 +197,8 @@ def gradient_flow(estimator, X, y, *, initial=False, threshold=0.2):
     if not hasattr(estimator, "_state_gradients"):
         raise TypeError(
             f"estimator must be a recurrent net with states to differentiate by, got "
-            f"{type(estimator).__name__}. Of a pipeline, pass the last step and transformed X."
+            f"{type(estimator).__name__}. Of a pipeline, pass the last step and transformed X; of "
+            "a search, its best_estimator_."
         )
     if not threshold > 0:
         raise ValueError(f"threshold must be above 0, got {threshold!r}.")

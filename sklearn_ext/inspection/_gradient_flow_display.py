@@ -68,7 +68,7 @@ class GradientFlowDisplay:
         Parameters
         ----------
         estimator : estimator, sequence of estimators or dict of str to estimator
-            Recurrent nets; the keys of a dict are the labels of the legend.
+            Recurrent nets, or adapters of them; the keys of a dict are the labels of the legend.
         X : array-like of shape (n, T) or (n, T, n_channels), or sequence of n arrays
             Sequences.
         y : array-like of shape (n,) or (n, n_outputs)

@@ -185,6 +185,15 @@ class DelegatedMethods:
         """
         return self._fitted_estimator().stream()
 
+    @available_if(base_has("_state_gradients"))
+    def _state_gradients(self, X, y, *, initial):
+        """Norms of gradients for :func:`sklearn_ext.inspection.gradient_flow`, as the base has."""
+        if initial:
+            raise ValueError(
+                "An adapter begins with the weights of its base. Pass the base to measure these."
+            )
+        return self._fitted_estimator()._state_gradients(X, y, initial=False)
+
     @available_if(base_has("score"))
     def score(self, X, y=None, sample_weight=None):
         """Score the adapted estimator.

@@ -5,7 +5,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
 
 from sklearn_ext.inspection import GradientFlowDisplay, gradient_flow
 from sklearn_ext.inspection._gradient_flow import decay_rate, summarize_flow
@@ -200,6 +202,12 @@ def test_bad_estimators():
     assert gradient_flow(unfitted, X, Y, initial=True).verdict == "vanishing"
 
 
+def test_search_is_told_what_to_pass():
+    search = GridSearchCV(LinearRegression(), {"fit_intercept": [True, False]})
+    with pytest.raises(TypeError, match=r"got GridSearchCV\. .* of a search, its best_estimator_"):
+        gradient_flow(search, X, Y)
+
+
 @pytest.fixture
 def ax():
     pyplot = pytest.importorskip("matplotlib.pyplot")
@@ -284,3 +292,22 @@ def test_flow_where_gradients_are_off_and_by_weights_of_classes():
     alone = gradient_flow(model.fit(X, labels), X[4:], labels[4:]).norms["layer 1 ahead"]
     weighted = gradient_flow(model.set_params(class_weight={0: 0.0, 1: 1.0}), X, labels)
     assert_allclose(weighted.norms["layer 1 ahead"], alone, rtol=1e-6)
+
+
+def test_adapters_have_the_flow_of_what_they_merge_into(ax):
+    pytest.importorskip("torch")
+    from sklearn_ext import LoRAAdapter, RNNClassifier
+
+    labels = np.array([0, 0, 0, 1, 1])
+    base = RNNClassifier(n_members=1, max_iter=1, random_state=0).fit(X, labels)
+    adapter = LoRAAdapter(FrozenEstimator(base), max_iter=2, random_state=0)
+    with pytest.raises(NotFittedError):
+        gradient_flow(adapter, X, labels)
+    found = GradientFlowDisplay.from_estimator(adapter.fit(X, labels), X, labels, ax=ax).flows
+    before = gradient_flow(base, X, labels).norms
+    merged = gradient_flow(adapter.merge(), X, labels).norms
+    for layer, norms in found["LoRAAdapter"].norms.items():
+        assert_allclose(norms, merged[layer], rtol=1e-6)
+        assert (norms != before[layer]).all()
+    with pytest.raises(ValueError, match="Pass the base"):
+        gradient_flow(adapter, X, labels, initial=True)
