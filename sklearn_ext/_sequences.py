@@ -50,7 +50,8 @@ def read_sequences(X, *, axis_order="channels_last", input_name="X"):
     ------
     ValueError
         For NaN (other than padding) and infinity, with the sample and the step; for empty input
-        or sequences; numbers of channels that differ; text; too few or many axes.
+        or sequences; missing sequences; numbers of channels that differ; text; too few or many
+        axes.
 
     Examples
     --------
@@ -169,7 +170,8 @@ def _items(X):
     items = list(X)
     if not items or any(_is_array(item) for item in items):
         return items
-    all_lists = all(isinstance(item, list | tuple) for item in items)
+    present = [item for item in items if not _is_missing(item)]
+    all_lists = bool(present) and all(isinstance(item, list | tuple) for item in present)
     is_table = isinstance(X, list | tuple) and not _is_uneven(items)
     return items if all_lists and not is_table else None
 
@@ -202,11 +204,22 @@ def columns_of_arrays(X):
 
 def _first_cell(column):
     """Find the first cell that is not missing; None if all are."""
-    return next((cell for cell in column if not (cell is None or _is_nan(cell))), None)
+    return next((cell for cell in column if not _is_missing(cell)), None)
 
 
-def _is_nan(cell):
-    return type(cell).__name__ == "NAType" or (isinstance(cell, float) and cell != cell)
+def _is_missing(cell):
+    """Tell None, NaN and pandas.NA."""
+    if cell is None or type(cell).__name__ == "NAType":
+        return True
+    return isinstance(cell, float) and cell != cell
+
+
+def _check_present(cell, name):
+    if _is_missing(cell):
+        raise ValueError(
+            f"{name} is missing: it is {cell} in place of an array. Remove the sample, with its "
+            "target, or fill in its steps."
+        )
 
 
 def _rows_of_cells(columns, axis_order):
@@ -219,10 +232,10 @@ def _rows_of_cells(columns, axis_order):
 
 
 def _side_by_side(cells, i, names):
-    arrays = [
-        _numbers(cell, f"X (sample {i}, column {name!r})")
-        for name, cell in zip(names, cells, strict=True)
-    ]
+    places = [f"X (sample {i}, column {name!r})" for name in names]
+    for cell, place in zip(cells, places, strict=True):
+        _check_present(cell, place)
+    arrays = [_numbers(cell, place) for cell, place in zip(cells, places, strict=True)]
     shapes = {name: array.shape for name, array in zip(names, arrays, strict=True)}
     if len(set(shapes.values())) > 1 or arrays[0].ndim != 1:
         raise ValueError(
@@ -278,6 +291,8 @@ def _read_tensor(tensor, axis_order, input_name):
 
 def _read_ragged(items, axis_order, input_name):
     _demand(len(items) > 0, _too_few("sample(s)", items, 0, 1))
+    for i, item in enumerate(items):
+        _check_present(item, f"{input_name} (sample {i})")
     arrays = [_numbers(item, f"{input_name}[{i}]") for i, item in enumerate(items)]
     for i, array in enumerate(arrays):
         if array.ndim not in (1, 2):

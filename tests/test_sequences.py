@@ -109,13 +109,34 @@ def test_matrix_of_arrays_is_read_like_the_frame(axis_order):
     assert_holds(read_sequences(frame[["a"]].to_numpy()), columns["a"])
 
 
-@pytest.mark.parametrize("missing", [None, np.nan])
-def test_missing_cell_in_front_of_arrays(missing):
+MISSING = "is missing: it is .* in place of an array. Remove the sample, with its target"
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, "pandas.NA"])
+def test_missing_cell_among_arrays(missing):
     pandas = pytest.importorskip("pandas")
-    X = pandas.DataFrame({"a": [missing, np.ones(2)], "b": [np.ones(3), np.ones(2)]})
-    with pytest.raises(ValueError, match=r"got 0D array instead \(sample 0"):
-        read_sequences(X[["a"]])
-    with pytest.raises(ValueError, match=r"sample 0 has the shapes {'a': \(\), 'b': \(3,\)}"):
+    missing = pandas.NA if missing == "pandas.NA" else missing
+    for place in (0, 1):
+        cells = [np.ones(2)]
+        cells.insert(place, missing)
+        X = pandas.DataFrame({"a": cells, "b": [np.ones(2), np.ones(2)]})
+        with pytest.raises(ValueError, match=rf"X \(sample {place}\) {MISSING}"):
+            read_sequences(X[["a"]])
+        with pytest.raises(ValueError, match=rf"X \(sample {place}, column 'a'\) {MISSING}"):
+            read_sequences(X)
+
+
+@pytest.mark.parametrize("form", ["frame", "series", "pandas", "list"])
+def test_missing_cell_among_lists(form):
+    cells = [[1.0, 2.0]] * 23 + [None]
+    if form == "pandas":
+        X = pytest.importorskip("pandas").Series(cells)
+    elif form == "list":
+        X = cells
+    else:
+        polars = pytest.importorskip("polars")
+        X = polars.DataFrame({"a": cells}) if form == "frame" else polars.Series(cells)
+    with pytest.raises(ValueError, match=rf"X \(sample 23\) {MISSING}"):
         read_sequences(X)
 
 
@@ -245,7 +266,7 @@ REFUSED = {
     "four axes": (np.ones((1, 2, 3, 4)), "Found array with dim 4, while dim <= 3 is required"),
     "three axes in a list": ([np.ones((1, 2, 3))], r"got 3D array instead \(sample 0"),
     "a number among arrays": ([np.ones(2), 3.0], r"got 0D array instead \(sample 1"),
-    "nothing among arrays": ([np.ones(2), None], r"got 0D array instead \(sample 1"),
+    "nothing among arrays": ([np.ones(2), None], r"X \(sample 1\) is missing: it is None"),
     "text": (["one", "two"], "could not convert string to float"),
     "text among arrays": ([np.ones(2), np.array(["a"])], r"not compatible with X\[1\]"),
     "objects among arrays": ([np.ones(2), np.array([{}])], r"X\[1\] is not an array of numbers"),
