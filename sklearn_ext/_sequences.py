@@ -10,12 +10,13 @@ import numpy as np
 from sklearn.utils import check_array
 
 from sklearn_ext._sequence_values import AXIS_ORDERS, Sequences, check_finite, oriented
-from sklearn_ext._validation import _check_feature_names, validate_data
+from sklearn_ext._validation import _check_feature_names, check_has_rows, validate_data
 
 __all__ = [
     "Sequences",
     "check_channels",
     "columns_of_arrays",
+    "named_columns",
     "read_sequences",
     "validate_sequences",
 ]
@@ -32,9 +33,10 @@ def read_sequences(X, *, axis_order="channels_last", input_name="X"):
         A matrix holds one channel. A tensor may end in steps that are NaN in all channels: they
         are padding. A list, tuple, object array, pandas Series or polars Series holds an array
         of shape (T_i,) or (T_i, n_channels) for each sequence, and so may the only column of a
-        data frame; several columns of 1-D arrays are the channels, as sktime nests them. A matrix
-        of objects that are arrays, `to_numpy()` of such a frame, is read like it. A list of lists
-        of equal lengths is a matrix; a list of arrays is ragged, whatever their lengths.
+        data frame or pyarrow table; several columns of 1-D arrays are the channels, as sktime
+        nests them. A matrix of objects that are arrays, `to_numpy()` of such a frame, is read
+        like it. A list of lists of equal lengths is a matrix; a list of arrays is ragged,
+        whatever their lengths.
     axis_order : {"channels_last", "channels_first"}, default="channels_last"
         Whether a tensor is (n, T, n_channels) or (n, n_channels, T); likewise for the arrays of
         ragged input.
@@ -52,6 +54,8 @@ def read_sequences(X, *, axis_order="channels_last", input_name="X"):
         For NaN (other than padding) and infinity, with the sample and the step; for empty input
         or sequences; missing sequences; numbers of channels that differ; text; too few or many
         axes.
+    TypeError
+        For a lazy frame, which has no rows yet.
 
     Examples
     --------
@@ -182,7 +186,7 @@ def columns_of_arrays(X):
     Parameters
     ----------
     X : object
-        A data frame or a matrix of objects, or anything else.
+        A data frame, a pyarrow table or a matrix of objects, or anything else.
 
     Returns
     -------
@@ -190,8 +194,9 @@ def columns_of_arrays(X):
         Cells of each column, where the first cell of one that is not missing is an array, a list
         or a tuple; None for what is no such table.
     """
+    check_has_rows(X)
     if hasattr(X, "columns"):
-        columns = {name: X[name] for name in X.columns}
+        columns = named_columns(X)
     elif isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 2:
         columns = dict(enumerate(X.T))
     else:
@@ -200,6 +205,24 @@ def columns_of_arrays(X):
     if not any(_is_array(cell) or isinstance(cell, list | tuple) for cell in first):
         return None
     return {name: list(column) for name, column in columns.items()}
+
+
+def named_columns(X):
+    """Take a table apart by the names of its columns.
+
+    Parameters
+    ----------
+    X : data frame of pandas or polars, or pyarrow table
+        Table.
+
+    Returns
+    -------
+    columns : dict
+        Columns by name, those of a pyarrow table as arrays.
+    """
+    if hasattr(X, "column_names") and hasattr(X, "to_pandas"):  # pyarrow: X.columns are its data
+        return {name: np.asarray(X[name]) for name in X.column_names}
+    return {name: X[name] for name in X.columns}
 
 
 def _first_cell(column):

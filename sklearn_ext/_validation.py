@@ -56,6 +56,7 @@ __all__ = [
     "all_or_nothing",
     "assign_parameters",
     "check_X_y",
+    "check_has_rows",
     "check_is_fitted",
     "check_same_namespace",
     "get_namespace_and_device",
@@ -65,6 +66,24 @@ __all__ = [
     "validate_params",
     "with_callbacks",
 ]
+
+
+def check_has_rows(X: object) -> None:
+    """Raise an error for a lazy frame, such as those of polars.
+
+    Parameters
+    ----------
+    X : object
+        What is given as rows.
+
+    Raises
+    ------
+    TypeError
+        If X is a query whose rows are not there yet.
+    """
+    # A frame of polars that has its rows has columns to get, too.
+    if hasattr(X, "collect_schema") and not hasattr(X, "get_column"):
+        raise TypeError(f"X is a {type(X).__name__}, which has no rows yet. Give X.collect().")
 
 
 def assign_parameters(estimator: BaseEstimator, values: Mapping[str, object]) -> None:

@@ -140,6 +140,33 @@ def test_missing_cell_among_lists(form):
         read_sequences(X)
 
 
+def test_columns_of_a_pyarrow_table_are_channels():
+    arrow = pytest.importorskip("pyarrow")
+    columns = {name: [array[:, i] for array in RAGGED] for i, name in enumerate("ab")}
+    assert_holds(read_sequences(arrow.table(columns)), RAGGED)
+    assert_holds(read_sequences(arrow.table({"a": columns["a"]})), columns["a"])
+    reader = Reader().fit(arrow.table(columns))
+    assert reader.feature_names_in_.tolist() == ["a", "b"]
+    with pytest.raises(ValueError, match=rf"X \(sample 1\) {MISSING}"):
+        read_sequences(arrow.table({"a": [[1.0], None]}))
+
+
+def test_pyarrow_table_of_numbers_is_a_matrix():
+    X = RNG.normal(size=(4, 12))
+    names = [f"c{i}" for i in range(12)]
+    table = pytest.importorskip("pyarrow").table(dict(zip(names, X.T, strict=True)))
+    found = read_sequences(table)
+    assert found.form == "matrix"
+    assert_holds(found, list(X))
+    assert Reader().fit(table).feature_names_in_.tolist() == names
+
+
+def test_lazy_frame_is_told_to_be_collected():
+    lazy = pytest.importorskip("polars").LazyFrame({"a": [1.0, 2.0]})
+    with pytest.raises(TypeError, match=r"a LazyFrame, which has no rows yet. Give X.collect\(\)"):
+        read_sequences(lazy)
+
+
 def test_columns_of_unequal_arrays():
     pandas = pytest.importorskip("pandas")
     X = pandas.DataFrame({"a": [np.ones(3), np.ones(2)], "b": [np.ones(3), np.ones(4)]})

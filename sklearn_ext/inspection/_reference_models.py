@@ -16,7 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_ext._sequences import columns_of_arrays
+from sklearn_ext._sequences import columns_of_arrays, named_columns
 from sklearn_ext.linear_model import PolynomialRegressor
 
 __all__ = [
@@ -148,7 +148,8 @@ def numeric_table(X):
     if columns_of_arrays(X) is not None:
         raise ValueError(_no_table("columns of arrays"))
     if hasattr(X, "columns"):
-        return np.column_stack([_numbers(np.asarray(X[name])) for name in X.columns])
+        columns = named_columns(X).values()
+        return np.column_stack([_numbers(np.asarray(column)) for column in columns])
     try:
         values = np.asarray(X)
     except ValueError:

@@ -13,6 +13,7 @@ from sklearn_ext._validation import (
     Interval,
     StrOptions,
     _check_categorical_features,
+    check_has_rows,
     validate_data,
 )
 from sklearn_ext.neural_network._base import BaseNet
@@ -271,8 +272,7 @@ def _as_table(X, *, has_categories):
     """Give a frame, or an array of two axes where some of its columns may hold anything."""
     if hasattr(X, "column_names") and hasattr(X, "to_pandas"):  # a table of pyarrow
         return X.to_pandas()
-    if hasattr(X, "collect_schema") and not _is_frame(X):
-        raise TypeError(f"X is a {type(X).__name__}, which has no rows yet. Give X.collect().")
+    check_has_rows(X)
     if not has_categories or issparse(X) or _is_frame(X):
         return X
     X = X if hasattr(X, "dtype") else np.asarray(X, dtype=object)  # of mixed types

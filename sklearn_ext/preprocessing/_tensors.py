@@ -184,7 +184,7 @@ def _measure(x, axis_order="channels_last"):
     children = _children(x)
     if children is not None:
         return _measure_children(children)
-    if not hasattr(x, "dtype") and not hasattr(x, "columns"):
+    if not hasattr(x, "dtype") and not hasattr(x, "dtypes"):  # a table of pyarrow has neither
         x = _as_array(x)
     return [(n, n) for n in x.shape], _dtypes(x), _n_bytes(x)
 

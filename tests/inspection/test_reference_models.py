@@ -28,10 +28,11 @@ def test_sparse_rows_and_tensors():
     assert_array_equal(numeric_table(sparse.csr_array(X[:, :, 0])), X[:, :, 0])
 
 
-@pytest.mark.parametrize("package", ["pandas", "polars"])
+@pytest.mark.parametrize("package", ["pandas", "polars", "pyarrow"])
 def test_text_columns_become_ranks(package):
     frames = pytest.importorskip(package)
-    frame = frames.DataFrame({"word": ["b", "a", None, "b"], "number": [1, 2, 3, 4]})
+    make = frames.table if package == "pyarrow" else frames.DataFrame
+    frame = make({"word": ["b", "a", None, "b"], "number": [1, 2, 3, 4]})
     table = numeric_table(frame)
     assert table.dtype == np.float64
     assert table[0, 0] == table[3, 0] != table[1, 0] != table[2, 0]

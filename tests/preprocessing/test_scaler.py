@@ -116,6 +116,13 @@ def test_frame_keeps_its_columns():
     assert result.columns.tolist() == list("abcde")
 
 
+def test_table_of_pyarrow_is_scaled_like_the_array():
+    X = np.random.default_rng(0).normal(size=(24, 12))
+    columns = {f"c{i}": column for i, column in enumerate(X.T)}
+    table = pytest.importorskip("pyarrow").table(columns)
+    assert_allclose(SequenceScaler().fit_transform(table), SequenceScaler().fit_transform(X))
+
+
 def test_tensors_have_no_columns():
     scaler = SequenceScaler().set_output(transform="pandas").fit(PADDED)
     assert not hasattr(scaler, "get_feature_names_out")

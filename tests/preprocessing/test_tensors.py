@@ -81,6 +81,7 @@ CASES = {
         "Float64",
         24,
     ),
+    "pyarrow table": (frame("pyarrow", "table", TABLE), (3, 2), "float64", 48),
     "polars lists": (frame("polars", "Series", [[1.0], [2.0, 3.0]]), (2, None), "Float64", 24),
 }
 
