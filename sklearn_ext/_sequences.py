@@ -128,8 +128,16 @@ def check_channels(estimator, sequences):
     if sequences.n_channels != estimator.n_channels_:
         raise ValueError(
             f"X has {sequences.n_channels} channels, but {type(estimator).__name__} is expecting "
-            f"{estimator.n_channels_} channels as input."
+            f"{estimator.n_channels_} channels as input.{_if_one_sequence(estimator, sequences)}"
         )
+
+
+def _if_one_sequence(estimator, sequences):
+    """Say what to do if a matrix that was read as sequences of one channel is a sequence itself."""
+    turned = sequences.axis_order == "channels_first"
+    n_channels = len(sequences) if turned else sequences.n_features
+    is_one = sequences.form == "matrix" and n_channels == estimator.n_channels_
+    return " A matrix holds a sequence in each row: for one sequence pass [X]." if is_one else ""
 
 
 def _without_columns(estimator, X, *, reset, **checks):

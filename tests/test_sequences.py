@@ -371,6 +371,17 @@ def test_channels_may_not_differ_from_fit(given):
         Reader().fit(RAGGED).read(given)
 
 
+@pytest.mark.parametrize("axis_order", ["channels_last", "channels_first"])
+def test_one_sequence_in_place_of_several(axis_order):
+    channels_first = axis_order == "channels_first"
+    seen = [steps.T if channels_first else steps for steps in RAGGED]
+    reader = Reader().fit(RAGGED)
+    with pytest.raises(ValueError, match=r"for one sequence pass \[X\]"):
+        reader.read(seen[2], axis_order=axis_order)
+    with pytest.raises(ValueError, match=r"expecting 2 channels as input\.$"):
+        reader.read(np.ones((4, 3)), axis_order=axis_order)
+
+
 def test_names_of_columns():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(np.ones((3, 2)), columns=["first", "second"])
