@@ -97,12 +97,11 @@ def _quantize_weight(
     """Quantise a weight; its checksum, and the sums of squares of what is lost and of all."""
     assert settings.quantization is not None
     quantize_layers(layers, weight, settings.quantization)
-    starts_at_residual = settings.init_lora_weights == "loftq" and change is not None
-    if starts_at_residual:
+    made_up_for: Tensor | float = 0.0
+    if settings.init_lora_weights == "loftq" and change is not None:
         _share_the_work(weight, layers, change, settings)
-    lost = stored_weight(layers[0]).dequantized(weight.dtype).sub_(weight)
-    if starts_at_residual:  # what the change makes up for is not lost
-        lost += as_weight(change.change(), change.layout, weight.shape)
+        made_up_for = as_weight(change.change(), change.layout, weight.shape)
+    lost = stored_weight(layers[0]).dequantized(weight.dtype).sub_(weight).add_(made_up_for)
     return checksum(weight), _square_sum(lost), _square_sum(weight)
 
 
