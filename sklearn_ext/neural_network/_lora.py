@@ -116,10 +116,10 @@ class LoRAAdapter(
     cache_frozen : bool, default=False
         Whether `fit` computes only once what the layers below all trained ones give for each row,
         and keeps it while it runs, with the same result to rounding. Each step then costs what the
-        upper layers cost. It is an error where there is nothing to keep, as when the first
-        layer is trained, and for skorch nets; `partial_fit` and dask collections, which see a row
-        once, have no use for it. Of a text one state a token is kept, ``4 * hidden_size`` bytes in
-        single precision.
+        upper layers cost. It is an error where there is nothing to keep, as when the first layer
+        of a text net is trained, and for skorch nets; `partial_fit` and dask collections, which
+        see a row once, have no use for it. Of a text one state a token is kept,
+        ``4 * hidden_size`` bytes in single precision.
     store_base : bool, default=True
         Whether the pickle of a fitted adapter holds its base. False leaves a frozen base out, and
         `attach_base` gives it back; an adapter that is not fitted has its base always.

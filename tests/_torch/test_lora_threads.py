@@ -126,16 +126,23 @@ def test_a_thread_that_waits_to_be_alone_gets_in_while_others_keep_coming():
             with shared.made(ExitStack, "same"):
                 time.sleep(0.001)
 
+    def gets_in():
+        for _ in range(20):
+            with shared.made(ExitStack):
+                pass
+
     threads = [Thread(target=keeps_coming) for _ in range(3)]
     for thread in threads:
         thread.start()
     begun.wait()
-    for _ in range(20):
-        with shared.made(ExitStack):
-            pass
+    alone = Thread(target=gets_in, daemon=True)
+    alone.start()
+    alone.join(TIMEOUT)
+    got_in = not alone.is_alive()
     over.set()
     for thread in threads:
-        thread.join()
+        thread.join(TIMEOUT)
+    assert got_in
 
 
 def test_a_thread_does_not_wait_for_itself():
