@@ -50,8 +50,8 @@ _PARAMETERS = """\
     max_iter : int or "auto", default="auto"
         Epochs. "auto" is as many as give 450 gradient steps, but at least 5, times (n / 1000)^0.5
         for n > 1000 sequences; without convolutions no fewer than 1000, for nothing but the
-        recurrence can find what is far away. Times T / 32, but at least 0.5, if the longest
-        sequence has T < 32 steps.
+        recurrence can find what is far away. Times T / 32 if the longest sequence has T < 32
+        steps, but at least times n / 1000 within 0.15 and 0.5.
     early_stopping : bool or "auto", default=False
         Whether sequences are held out, the run ends when their loss no longer falls, and the
         weights of the best epoch are kept. Members hold out different sequences in turn. "auto"
