@@ -149,7 +149,7 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
         steps = STEPS * max(1.0, (len(sequences) / 1000) ** 0.5)
         if not self.stem_channels:
             steps = max(steps, STEPS_WITHOUT_STEM)
-        # A product or an XOR is no easier for being over 5 steps, but few rows are learned by heart.
+        # A product or an XOR is no easier for being over 5 steps; few rows are learned by heart.
         least = max(0.15, min(0.5, len(sequences) / 1000))
         steps *= max(least, min(1.0, int(sequences.lengths.max()) / 32))
         return max(5, ceil(steps / steps_an_epoch))
