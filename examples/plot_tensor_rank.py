@@ -10,7 +10,7 @@ here, with sequences of unequal length put into one tensor, and images reduced a
 # %%
 # Ragged sequences
 # ----------------
-# Twelve sequences of 5 to 19 steps. Padded with NaN they are one 3-tensor that still says where
+# Twelve sequences of 5 to 18 steps. Padded with NaN they are one 3-tensor that still says where
 # each of them ends.
 
 import matplotlib.pyplot as plt
