@@ -10,7 +10,12 @@ import numpy as np
 from sklearn.utils import check_array
 
 from sklearn_ext._sequence_values import AXIS_ORDERS, Sequences, check_finite, oriented
-from sklearn_ext._validation import _check_feature_names, check_has_rows, validate_data
+from sklearn_ext._validation import (
+    _check_feature_names,
+    check_has_rows,
+    is_arrow_table,
+    validate_data,
+)
 
 __all__ = [
     "Sequences",
@@ -228,7 +233,7 @@ def named_columns(X):
     columns : dict
         Columns by name, those of a pyarrow table as arrays.
     """
-    if hasattr(X, "column_names") and hasattr(X, "to_pandas"):  # pyarrow: X.columns are its data
+    if is_arrow_table(X):  # whose attribute `columns` is its data
         return {name: np.asarray(X[name]) for name in X.column_names}
     return {name: X[name] for name in X.columns}
 

@@ -60,6 +60,7 @@ __all__ = [
     "check_is_fitted",
     "check_same_namespace",
     "get_namespace_and_device",
+    "is_arrow_table",
     "move_to",
     "validate_data",
     "validate_parameter_constraints",
@@ -84,6 +85,22 @@ def check_has_rows(X: object) -> None:
     # A frame of polars that has its rows has columns to get, too.
     if hasattr(X, "collect_schema") and not hasattr(X, "get_column"):
         raise TypeError(f"X is a {type(X).__name__}, which has no rows yet. Give X.collect().")
+
+
+def is_arrow_table(X: object) -> bool:
+    """Tell tables of pyarrow, which is not imported for it.
+
+    Parameters
+    ----------
+    X : object
+        What is given as rows.
+
+    Returns
+    -------
+    found : bool
+        Whether X has the names of columns, and can be made a frame of pandas.
+    """
+    return hasattr(X, "column_names") and hasattr(X, "to_pandas")
 
 
 def assign_parameters(estimator: BaseEstimator, values: Mapping[str, object]) -> None:

@@ -23,7 +23,7 @@ class EncodedTable:
     bins : str or None
         Piecewise linear bins, (n, n_bins).
     straight : str or None
-        The plain columns, numeric ones not clipped, (n, n_plain).
+        The plain columns, numeric ones not clipped, (n, n_plain), if they are asked for.
     rows : str or None
         Rows in the table of embeddings, (n, n_embedded), int64.
     """
@@ -33,7 +33,7 @@ class EncodedTable:
         self.straight = straight
 
 
-def add_encoding(graph, X, columns, categories):
+def add_encoding(graph, X, columns, categories, *, with_straight):
     """Encode raw rows as :class:`sklearn_ext._torch.encoding.TableEncoding` does.
 
     Parameters
@@ -46,13 +46,16 @@ def add_encoding(graph, X, columns, categories):
         What :func:`sklearn_ext.neural_network._tables.fit_encoding` found.
     categories : dict of int to ndarray
         Numbers that the codes of each categorical column stand for, by its position.
+    with_straight : bool
+        Whether a tower sees numeric columns that are not clipped.
 
     Returns
     -------
     encoded : EncodedTable
         Values.
     """
-    numeric, straight = _numeric(graph, X, columns) if len(columns["numeric"]) else (None, None)
+    scaled = _scaled(graph, X, columns) if len(columns["numeric"]) else None
+    numeric = None if scaled is None else _clipped(graph, scaled)
     parts = []
     if len(columns["missing"]):
         missing = graph.add("IsNaN", graph.take(X, columns["missing"]))
@@ -63,7 +66,7 @@ def add_encoding(graph, X, columns, categories):
         _joined(graph, [numeric, *parts]),
         numeric,
         _bins(graph, X, columns) if len(columns["bin_column"]) else None,
-        _joined(graph, [straight, *parts]),
+        _joined(graph, [_within_reach(graph, scaled, columns), *parts]) if with_straight else None,
         _embedded_rows(graph, X, columns, categories) if len(columns["embedded"]) else None,
     )
 
@@ -74,17 +77,27 @@ def _joined(graph, parts):
     return graph.joined(parts, axis=1) if parts else None
 
 
-def _numeric(graph, X, columns):
-    """Scale robustly, clip smoothly to (-3, 3) or not; what is missing is put at the median."""
+def _scaled(graph, X, columns):
+    """Scale robustly; what is missing is put at the median."""
     values = graph.take(X, columns["numeric"])
     scaled = graph.add("Mul", graph.add("Sub", values, columns["center"]), columns["scale"])
     scaled = graph.add("Where", graph.add("IsNaN", scaled), 0.0, scaled)
-    scaled = graph.add("Clip", scaled, -FARTHEST, FARTHEST)
+    return graph.add("Clip", scaled, -FARTHEST, FARTHEST)
+
+
+def _clipped(graph, scaled):
+    """Clip smoothly to (-3, 3)."""
     third = graph.add("Div", scaled, 3.0)
     square = graph.add("Add", graph.add("Mul", third, third), 1.0)
-    clipped = graph.add("Div", scaled, graph.add("Sqrt", square))
+    return graph.add("Div", scaled, graph.add("Sqrt", square))
+
+
+def _within_reach(graph, scaled, columns):
+    """Columns as linear members see them; None if there are none."""
+    if scaled is None:
+        return None
     within = graph.add("Max", graph.add("Min", scaled, columns["reach"]), -columns["reach"])
-    return clipped, graph.add("Div", within, columns["size"])
+    return graph.add("Div", within, columns["size"])
 
 
 def _one_hot(graph, X, columns, categories):

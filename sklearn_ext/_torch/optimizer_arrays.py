@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sklearn_ext._torch.optimizers import SGD, AdamW, Optimizer
-from sklearn_ext._torch.parameters import named_parameters
+from sklearn_ext._torch.parameters import named_parameters, plain_state, tensor_state
 
 __all__ = ["optimizer_arrays", "optimizer_of"]
 
@@ -91,9 +91,9 @@ def optimizer_of(arrays: dict[str, Any], module: nn.Module) -> Optimizer:
 
 def _arrays(tensors: list[torch.Tensor]) -> np.ndarray | list[np.ndarray]:
     """Copies of tensors; of counters one array, which is smaller than many of one number."""
-    arrays = [tensor.detach().cpu().numpy().copy() for tensor in tensors]
+    arrays = plain_state(tensors)
     return np.array(arrays) if all(array.ndim == 0 for array in arrays) else arrays
 
 
 def _tensors(arrays: np.ndarray | list[np.ndarray]) -> list[torch.Tensor]:
-    return [torch.from_numpy(np.array(array)) for array in arrays]
+    return tensor_state([np.asarray(array) for array in arrays])  # type: ignore[no-any-return]

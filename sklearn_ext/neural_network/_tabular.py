@@ -14,6 +14,7 @@ from sklearn_ext._validation import (
     StrOptions,
     _check_categorical_features,
     check_has_rows,
+    is_arrow_table,
     validate_data,
 )
 from sklearn_ext.neural_network._base import BaseNet
@@ -197,7 +198,9 @@ class BaseFeedForward(OnnxExportMixin, BaseNet):
     def _add_raw_outputs(self, graph, module, arrays):
         """Add the nodes from the inputs to raw outputs, (n_members, n, n_outputs)."""
         X = graph.input("X", (None, self.n_features_in_))
-        encoded = add_encoding(graph, X, self._encoding, self._numeric_categories(graph.dtype))
+        categories = self._numeric_categories(graph.dtype)
+        with_straight = module.encoding.with_straight
+        encoded = add_encoding(graph, X, self._encoding, categories, with_straight=with_straight)
         towers = [
             add_tower(
                 graph,
@@ -270,7 +273,7 @@ def _widths(hidden_layer_sizes):
 
 def _as_table(X, *, has_categories):
     """Give a frame, or an array of two axes where some of its columns may hold anything."""
-    if hasattr(X, "column_names") and hasattr(X, "to_pandas"):  # a table of pyarrow
+    if is_arrow_table(X):
         return X.to_pandas()
     check_has_rows(X)
     if not has_categories or issparse(X) or _is_frame(X):

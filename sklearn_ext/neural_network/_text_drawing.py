@@ -17,14 +17,15 @@ ROWS_AT_ONCE = 64  # texts that are drawn side by side
 
 # How texts are drawn, for `sample` and `generate`.
 _DRAWING = {
-    "n_samples": [Interval(Integral, 1, None, closed="left")],
     "random_state": ["random_state"],
     "max_new_tokens": [Interval(Integral, 1, None, closed="left"), None],
     "temperature": [Interval(Real, 0, None, closed="left")],
     "top_k": [Interval(Integral, 1, None, closed="left"), None],
     "top_p": [Interval(Real, 0, 1, closed="right"), None],
     "stop": [str, "array-like", None],
+    "n_samples": [Interval(Integral, 1, None, closed="left")],
 }
+_HOW = "random_state", "max_new_tokens", "temperature", "top_k", "top_p", "stop"
 
 
 class TextDrawing:
@@ -67,16 +68,9 @@ class TextDrawing:
             Texts.
         """
         check_is_fitted(self)
-        drawing = {
-            "random_state": random_state,
-            "max_new_tokens": max_new_tokens,
-            "temperature": temperature,
-            "top_k": top_k,
-            "top_p": top_p,
-            "stop": stop,
-        }
-        self._check_drawing("sample", n_samples=n_samples, **drawing)
-        return self._drawn(np.full(n_samples, "", dtype=object), **drawing)
+        drawing = random_state, max_new_tokens, temperature, top_k, top_p, stop
+        self._check_drawing("sample", drawing, n_samples=n_samples)
+        return self._drawn(np.full(n_samples, "", dtype=object), *drawing)
 
     def generate(
         self,
@@ -115,20 +109,14 @@ class TextDrawing:
             What follows, without the prompt.
         """
         check_is_fitted(self)
-        drawing = {
-            "random_state": random_state,
-            "max_new_tokens": max_new_tokens,
-            "temperature": temperature,
-            "top_k": top_k,
-            "top_p": top_p,
-            "stop": stop,
-        }
-        self._check_drawing("generate", **drawing)
-        return self._drawn(self._read_rows(prompts, reset=False).strings, **drawing)
+        drawing = random_state, max_new_tokens, temperature, top_k, top_p, stop
+        self._check_drawing("generate", drawing)
+        return self._drawn(self._read_rows(prompts, reset=False).strings, *drawing)
 
-    def _check_drawing(self, method, **given):
+    def _check_drawing(self, method, drawing, **others):
         """Check how texts are to be drawn, under the name that the user has called."""
         caller_name = f"{type(self).__name__}.{method}"
+        given = others | dict(zip(_HOW, drawing, strict=True))
         validate_parameter_constraints(_DRAWING, given, caller_name)
         if isinstance(given["top_k"], bool):
             raise ValueError(f"top_k={given['top_k']} is no number. Give an integer, such as 5.")
