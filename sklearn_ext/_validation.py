@@ -82,8 +82,8 @@ def check_has_rows(X: object) -> None:
     TypeError
         If X is a query whose rows are not there yet.
     """
-    # A frame of polars that has its rows has columns to get, too.
-    if hasattr(X, "collect_schema") and not hasattr(X, "get_column"):
+    # Frames that have their rows can be made lazy, but have nothing to collect.
+    if hasattr(X, "lazy") and hasattr(X, "collect"):
         raise TypeError(f"X is a {type(X).__name__}, which has no rows yet. Give X.collect().")
 
 
