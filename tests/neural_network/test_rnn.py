@@ -51,11 +51,12 @@ def padded(sequences, longest):
 @pytest.mark.parametrize("pooling", [*POOLINGS, ("max", "last")])
 def test_batch_equals_one_by_one(cell, bidirectional, pooling):
     model = short(cell=cell, bidirectional=bidirectional, pooling=pooling, num_layers=2).fit(X, y)
-    alone = np.vstack([model.predict_proba([steps]) for steps in X])
-    assert_allclose(model.predict_proba(X), alone, rtol=1e-12)
-    assert_allclose(model.predict_proba(padded(X, 100)), alone, rtol=1e-12)
+    some = X[::4]
+    alone = np.vstack([model.predict_proba([steps]) for steps in some])
+    assert_allclose(model.predict_proba(some), alone, rtol=1e-12)
+    assert_allclose(model.predict_proba(padded(X, 100))[::4], alone, rtol=1e-12)
     assert_allclose(
-        model.transform(X), np.vstack([model.transform([steps]) for steps in X]), atol=1e-12
+        model.transform(X)[::4], np.vstack([model.transform([steps]) for steps in some]), atol=1e-12
     )
 
 
@@ -63,8 +64,8 @@ def test_batch_equals_one_by_one(cell, bidirectional, pooling):
 @pytest.mark.parametrize("settings", [{"stem_channels": 0}, {"max_steps": 7}])
 def test_batch_equals_one_by_one_with_and_without_stem(cell, settings):
     model = short(cell=cell, **settings).fit(X, y)
-    alone = np.vstack([model.predict_proba([steps]) for steps in X])
-    assert_allclose(model.predict_proba(X), alone, rtol=1e-12)
+    alone = np.vstack([model.predict_proba([steps]) for steps in X[::4]])
+    assert_allclose(model.predict_proba(X)[::4], alone, rtol=1e-12)
 
 
 def test_single_precision_is_kept_to_its_rounding():
