@@ -16,7 +16,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 VENV_MIN ?= .venv-min
-PYTEST_ARGS ?= -n 2 --dist loadfile
+PYTEST_ARGS ?= -n 2 --dist worksteal
 
 # scikit-learn runs its array API checks only if this is set before scipy is imported.
 export SCIPY_ARRAY_API := 1
@@ -67,7 +67,7 @@ format: $(DEV_STAMP) ## rewrite the sources as ruff wants them
 	$(VENV)/bin/ruff format .
 
 test-models: $(MODELS_STAMP) ## tests with real models: MiniLM, SmolLM2, a pre-trained LSTM
-	$(VENV)/bin/python -m pytest tests/models
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile tests/models
 
 test-llm: $(MODELS_STAMP) ## summaries by a real language model behind a local server
 	$(VENV)/bin/python -m pytest tests/models/test_text_llm.py

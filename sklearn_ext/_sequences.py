@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from sklearn.utils import check_array
 
+from sklearn_ext._missing import is_missing
 from sklearn_ext._sequence_values import AXIS_ORDERS, Sequences, check_finite, oriented
 from sklearn_ext._validation import (
     _check_feature_names,
@@ -187,7 +188,7 @@ def _items(X):
     items = list(X)
     if not items or any(_is_array(item) for item in items):
         return items
-    present = [item for item in items if not _is_missing(item)]
+    present = [item for item in items if not is_missing(item)]
     all_lists = bool(present) and all(isinstance(item, list | tuple) for item in present)
     is_table = isinstance(X, list | tuple) and not _is_uneven(items)
     return items if all_lists and not is_table else None
@@ -240,18 +241,11 @@ def named_columns(X):
 
 def _first_cell(column):
     """Find the first cell that is not missing; None if all are."""
-    return next((cell for cell in column if not _is_missing(cell)), None)
-
-
-def _is_missing(cell):
-    """Tell None, NaN and pandas.NA."""
-    if cell is None or type(cell).__name__ == "NAType":
-        return True
-    return isinstance(cell, float) and cell != cell
+    return next((cell for cell in column if not is_missing(cell)), None)
 
 
 def _check_present(cell, name):
-    if _is_missing(cell):
+    if is_missing(cell):
         raise ValueError(
             f"{name} is missing: it is {cell} in place of an array. Remove the sample, with its "
             "target, or fill in its steps."

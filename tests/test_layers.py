@@ -13,6 +13,7 @@ LAYERS = (
     (
         "_documentation",
         "_gelu_formulas",
+        "_missing",
         "_onnx",
         "_onnx.activations",
         "_onnx.cells",

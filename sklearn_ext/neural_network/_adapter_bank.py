@@ -6,10 +6,10 @@ from numbers import Real
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
+from sklearn_ext._missing import is_missing
 from sklearn_ext._validation import _num_samples, _safe_indexing, check_is_fitted
 from sklearn_ext.neural_network._adapter_state import MissingBase
 from sklearn_ext.neural_network._lora import LoRAAdapter
-from sklearn_ext.neural_network._texts import is_missing
 
 __all__ = ["AdapterBank"]
 

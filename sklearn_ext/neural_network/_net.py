@@ -310,7 +310,7 @@ def _divergence(loss, steps, epoch):
 
 @contextmanager
 def given_back_on_failure(net, *, with_moments):
-    """Give a net its weights, buffers and history back if training it further fails.
+    """Give a net its weights, buffers, loss and history back if training it further fails.
 
     Parameters
     ----------
@@ -321,7 +321,10 @@ def given_back_on_failure(net, *, with_moments):
     """
     module, optimizer, history = net.module_, net.optimizer_, net.history_
     n_epochs = len(history)
-    tensors = [*module.parameters(), *_small_buffers(module)]
+    learning = [module]
+    if isinstance(net.criterion_, torch.nn.Module):  # a user's may be a function, or learn itself
+        learning.append(net.criterion_)
+    tensors = [t for part in learning for t in (*part.parameters(), *_small_buffers(part))]
     before = [(tensor, tensor.data, tensor.detach().clone()) for tensor in tensors]
     moments = deepcopy(optimizer.state_dict()) if with_moments else None
     try:

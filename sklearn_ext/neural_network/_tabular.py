@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 
+from sklearn_ext._missing import is_missing
 from sklearn_ext._onnx.export import OnnxExportMixin
 from sklearn_ext._onnx.feed_forward import add_encoding, add_tower
 from sklearn_ext._onnx.graph import arrays_below
@@ -319,14 +320,9 @@ def _name_the_column(error, X, categorical):
             )
 
 
-def _is_missing(value):
-    # pandas.NA cannot be compared; the text "<NA>" is a category, as it is for pandas.isna.
-    return value is None or type(value).__name__ == "NAType" or value != value
-
-
 def _known(values):
     """Different categories, sorted by text so that mixed types are no error."""
-    found = {_plain(value) for value in values if not _is_missing(value)}
+    found = {_plain(value) for value in values if not is_missing(value)}
     try:
         return sorted(found)
     except TypeError:
@@ -340,7 +336,7 @@ def _codes(values, known):
     found = {}  # of the values as they come: what is plain of each is found out once
 
     def code_of(value):
-        if _is_missing(value):
+        if is_missing(value):
             return np.nan
         if value not in found:
             found[value] = position.get(_plain(value), np.nan)

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
-from numbers import Number
 
 import numpy as np
 from sklearn.utils import check_array
 
 from sklearn_ext._dask import is_dask
+from sklearn_ext._missing import is_missing
 from sklearn_ext._validation import validate_data
 
-__all__ = ["Texts", "is_missing", "number_text", "read_target_texts", "read_texts", "table_texts"]
+__all__ = ["Texts", "number_text", "read_target_texts", "read_texts", "table_texts"]
 
 MISSING_CELL = (
     "Input X contains NaN: a cell of a table of texts is missing. Fill it, with '' for instance, "
@@ -138,12 +138,6 @@ def _check_ordered(X, name):
             f"{name} must be a sequence of strings, or a table, got a {type(X).__name__}. Make it "
             "a list."
         )
-
-
-def is_missing(item):
-    """Tell missing values, that of pandas too, which is not imported for it."""
-    is_nan = isinstance(item, Number) and item != item
-    return item is None or is_nan or type(item).__name__ == "NAType"
 
 
 def _items(X):

@@ -6,6 +6,7 @@ from numbers import Number
 import numpy as np
 from sklearn.utils import assert_all_finite, check_array
 
+from sklearn_ext._missing import is_missing
 from sklearn_ext._validation import validate_data
 
 __all__ = ["TextTable", "is_one_dimensional", "read_table", "read_texts"]
@@ -88,7 +89,7 @@ def is_one_dimensional(X):
         is_flat = not any(
             isinstance(x, list | tuple) or (hasattr(x, "shape") and x.shape) for x in X
         )
-        return is_flat and (not X or any(_is_text(x) or _is_missing(x) for x in X))
+        return is_flat and (not X or any(_is_text(x) or is_missing(x) for x in X))
     shape = getattr(X, "shape", None)
     if shape is None or len(shape) != 1:
         return False
@@ -215,7 +216,7 @@ def _read_columns(estimator, X, reset):
     columns = columns | estimator._text_columns
     if not columns.any():
         return _numeric_table(estimator, values)
-    is_text |= _cells(_is_missing, values) & columns
+    is_text |= _cells(is_missing, values) & columns
     _check_others_are_numbers(values, is_text)
     rows, places = np.nonzero(is_text)
     texts = [
@@ -234,7 +235,7 @@ def _numeric_table(estimator, values):
 
 
 def _check_others_are_numbers(values, is_text):
-    is_known = is_text | _cells(lambda cell: isinstance(cell, Number) or _is_missing(cell), values)
+    is_known = is_text | _cells(lambda cell: isinstance(cell, Number) or is_missing(cell), values)
     if not is_known.all():
         row, column = np.argwhere(~is_known)[0]
         raise TypeError(
@@ -253,18 +254,12 @@ def _is_text(value):
     return isinstance(value, str | bytes)
 
 
-def _is_missing(value):
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, float | np.floating) and value != value
-
-
 def _text_of(value, place):
     if isinstance(value, str):
         return str(value)
     if isinstance(value, bytes):
         return _decoded(value, place)
-    if _is_missing(value):
+    if is_missing(value):
         return ""
     raise TypeError(f"{place} must be a str, got {type(value).__name__}.")
 

@@ -426,26 +426,24 @@ def test_errors_say_what_to_do():
         LoRAAdapter.from_fitted(two).fit(X, y)
 
 
-def test_a_run_that_fails_gives_the_changes_back():
-    class Stops(Callback):
-        def on_epoch_end(self, net, **kwargs):
-            raise RuntimeError("stopped")
+class Stops(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        raise RuntimeError("stopped")
 
+
+def test_a_run_that_fails_gives_the_changes_back():
     X, y = make_data("numbers")
-    base = make_net("numbers").fit(X, y)
+    base = make_net("numbers", criterion=LearnedNoise).fit(X, y)
     adapter = LoRAAdapter.from_fitted(base, **used("numbers")).fit(X, y)
-    before = adapter.predict(X)
+    before, loss = adapter.predict(X), copy.deepcopy(adapter.estimator_.criterion_.state_dict())
     adapter.estimator_.callbacks_.append(("stops", Stops()))
     with pytest.raises(RuntimeError, match="stopped"):
         adapter.partial_fit(X, y)
     assert_array_equal(adapter.predict(X), before)
+    assert adapter.estimator_.criterion_.state_dict() == loss
 
 
 def test_running_means_are_given_back_too():
-    class Stops(Callback):
-        def on_epoch_end(self, net, **kwargs):
-            raise RuntimeError("stopped")
-
     torch.manual_seed(0)
     module = torch.nn.Sequential(
         torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 1)
