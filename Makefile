@@ -49,6 +49,9 @@ demo: $(DEMO_READY) ## run the examples on the concrete data
 # Each of these needs a model, a site or an environment that a target of its own sets up.
 SUITE := --ignore=tests/models --ignore=tests/docs --ignore=tests/dist
 
+# Workers have a core each: more threads would only get in each other's way.
+test coverage: export OMP_NUM_THREADS ?= 1
+
 test: lint ## lint, then the whole test suite
 	$(VENV)/bin/python -m pytest $(PYTEST_ARGS) $(SUITE)
 
