@@ -321,9 +321,8 @@ def given_back_on_failure(net, *, with_moments):
     """
     module, optimizer, history = net.module_, net.optimizer_, net.history_
     n_epochs = len(history)
-    learning = [module]
-    if isinstance(net.criterion_, torch.nn.Module):  # a user's may be a function, or learn itself
-        learning.append(net.criterion_)
+    # A user's criterion may learn, or be a function.
+    learning = [part for part in (module, net.criterion_) if isinstance(part, torch.nn.Module)]
     tensors = [t for part in learning for t in (*part.parameters(), *_small_buffers(part))]
     before = [(tensor, tensor.data, tensor.detach().clone()) for tensor in tensors]
     moments = deepcopy(optimizer.state_dict()) if with_moments else None
