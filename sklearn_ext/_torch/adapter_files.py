@@ -1,6 +1,7 @@
 """Adapters in the files of PEFT: `adapter_config.json` and `adapter_model.safetensors`."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -331,7 +332,12 @@ def _check_complete(
     """
     able = adaptable_weights(inner).values()
     layers = [_owner(inner, w.name)[0] for w in able if changed.isdisjoint(w.paths)]
-    missing = [layer for layer in layers if is_targeted(config, prefix + layer)]
+    try:
+        missing = [layer for layer in layers if is_targeted(config, prefix + layer)]
+    except re.error as error:
+        raise ValueError(
+            f"{CONFIG} names layers by what is no regular expression: {error}. Write it again."
+        ) from error
     if missing:
         raise ValueError(
             f"{WEIGHTS} has no change of {', '.join(missing[:30])}, but target_modules of {CONFIG} "

@@ -430,10 +430,12 @@ def test_a_folder_without_an_adapter_is_told(tmp_path):
         ("[]", "must hold the fields of a LoraConfig"),
         ({"r": 0}, "r of adapter_config.json must be a number > 0, got 0"),
         ({"lora_alpha": None}, "lora_alpha of adapter_config.json must be a number > 0, got None"),
+        ({"target_modules": "("}, "names layers by what is no regular expression: missing \\)"),
     ],
 )
 def test_damaged_configurations_are_told(tmp_path, change, message):
-    base, settings = nn.Linear(4, 3), LoRASettings(r=2)
+    base = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    settings = LoRASettings(r=2, target_modules=["0"])
     module = LoRAModule(base, settings, make_generator(0))
     write_adapter(module, settings, tmp_path, buffers={}, notes={})
     path = tmp_path / "adapter_config.json"
