@@ -1,4 +1,4 @@
-"""Products by oneDNN against those in double precision, whatever the strides."""
+"""Products by oneDNN and MKL against those in double precision, whatever the strides."""
 
 import pytest
 
@@ -16,6 +16,12 @@ def by_double(rows, factor, bias):
     return (rows.double() @ factor.double() + (0.0 if bias is None else bias.double())).float()
 
 
+@pytest.fixture(params=["by oneDNN", "by MKL"])
+def library(request, monkeypatch):
+    """Multiply by each library, whoever made the processor."""
+    monkeypatch.setattr(products, "_is_of_intel", lambda: request.param == "by MKL")
+
+
 FORMS = {
     "contiguous": lambda n, m: drawn(n, m),
     "transposed": lambda n, m: drawn(m, n).mT,
@@ -25,6 +31,7 @@ FORMS = {
 }
 
 
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("left", FORMS)
 @pytest.mark.parametrize("right", FORMS)
 @pytest.mark.parametrize("has_bias", [True, False])
@@ -57,13 +64,28 @@ def test_a_build_without_onednn_multiplies_all_the_same(monkeypatch):
     assert torch.equal(product(rows, factor), rows @ factor)
 
 
-def test_this_torch_has_the_operator():
+def test_this_torch_has_the_operator(monkeypatch):
     # It is not public. Where it goes, only time is lost, and this says so.
     if not torch.backends.mkldnn.is_available():
         pytest.skip("torch was built without oneDNN")
+    monkeypatch.setattr(products, "_is_of_intel", lambda: False)
     assert products._by_onednn() is not None
 
 
+@pytest.mark.parametrize("maker", ["GenuineIntel", "AuthenticAMD"])
+@pytest.mark.parametrize("is_linux", [True, False])
+def test_the_maker_of_the_processor_decides(monkeypatch, maker, is_linux):
+    def read(path, encoding):
+        if not is_linux:
+            raise FileNotFoundError(path)
+        return f"vendor_id : {maker}"
+
+    monkeypatch.setattr(products.Path, "read_text", read)
+    monkeypatch.setattr(products.platform, "processor", lambda: f"Intel64 Family 6, {maker}")
+    assert products._is_of_intel.__wrapped__() == (maker == "GenuineIntel")
+
+
+@pytest.mark.usefixtures("library")
 def test_one_product_is_the_same_every_time():
     rows, factor = drawn(300, 64), drawn(64, 96)
     assert torch.equal(product(rows, factor), product(rows, factor))
