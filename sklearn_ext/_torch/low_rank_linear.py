@@ -84,7 +84,8 @@ def frozen_linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor
 def _outputs(rows: Tensor, weight: Tensor | StoredWeight, bias: Tensor | None) -> Tensor:
     """W x + b."""
     if isinstance(weight, StoredWeight):
-        return weight.product(rows, bias)
+        outputs = weight.product(rows)
+        return outputs if bias is None else outputs.add_(bias)
     return product(rows, weight.mT, bias)
 
 

@@ -71,18 +71,11 @@ class StoredWeight(nn.Module):
         """Give the weight in a floating dtype."""
         raise NotImplementedError
 
-    def product(self, inputs: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Multiply (n, n_in) to (n, n_out) and add a bias.
-
-        Where columns come first, there may be any number of axes.
-        """
+    def product(self, inputs: Tensor) -> Tensor:
+        """Multiply (n, n_in) to (n, n_out); where columns come first, any number of axes."""
         if not self.rows_first:
-            outputs = inputs @ self.dequantized(inputs.dtype)
-            return outputs if bias is None else outputs.add_(bias)
-        parts = [
-            product(inputs, weight.mT, None if bias is None else bias[rows])
-            for rows, weight in self._row_blocks(inputs.dtype)
-        ]
+            return inputs @ self.dequantized(inputs.dtype)
+        parts = [product(inputs, weight.mT) for _, weight in self._row_blocks(inputs.dtype)]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
     def product_back(self, gradient: Tensor) -> Tensor:
