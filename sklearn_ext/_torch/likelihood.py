@@ -16,6 +16,7 @@ __all__ = ["NextTokenLoss", "TextLikelihood"]
 Tensor = torch.Tensor
 
 UNCOUNTED = -1  # target of a token whose successor is not predicted
+LOGITS_AT_ONCE = 2**21  # whose losses are computed together
 
 
 class NextTokenLoss(Loss):
@@ -121,5 +122,11 @@ def _losses(logits: Tensor, place: Tensor, target: Tensor) -> Tensor:
         return functional.cross_entropy(logits[place], target, reduction="none")
     every = target.new_full((len(logits),), UNCOUNTED)
     every[place] = target
-    found = functional.cross_entropy(logits, every, ignore_index=UNCOUNTED, reduction="none")
-    return found[place]
+    # Some places at a time, so that the gradient needs two tensors of that size, not three.
+    at_once = max(1, LOGITS_AT_ONCE // logits.shape[-1])
+    parts = zip(logits.split(at_once), every.split(at_once), strict=True)
+    found = [
+        functional.cross_entropy(part, own, ignore_index=UNCOUNTED, reduction="none")
+        for part, own in parts
+    ]
+    return torch.cat(found)[place]

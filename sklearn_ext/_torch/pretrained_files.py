@@ -244,7 +244,7 @@ def _gguf_readers(path: Path, inner: Any) -> dict[str, Any]:
 
     def read(tensor: Any) -> Tensor:
         found = processor.process(
-            weights=dequantized_rows(tensor.data, tensor.tensor_type),
+            weights=dequantized_rows(_stored_values(path, tensor), tensor.tensor_type),
             name=tensor.name,
             tensor_key_mapping=names,
             parsed_parameters={"tensors": {}},
@@ -252,3 +252,13 @@ def _gguf_readers(path: Path, inner: Any) -> dict[str, Any]:
         return torch.from_numpy(np.ascontiguousarray(found.weights))
 
     return {names[t.name]: partial(read, t) for t in file.tensors if t.name in names}
+
+
+def _stored_values(path: Path, tensor: Any) -> np.ndarray:
+    """Read a tensor of a file in GGUF as it is stored.
+
+    What has been read of the mapped file, which the reader gives, would stay resident.
+    """
+    mapped: np.ndarray = tensor.data
+    found = np.fromfile(path, mapped.dtype, mapped.size, offset=int(tensor.data_offset))
+    return found.reshape(mapped.shape)

@@ -17,6 +17,7 @@ BLOCK, SECOND_BLOCK = 64, 256
 WHOLE = BLOCK * SECOND_BLOCK  # values that share all their scales
 ROWS_AT_ONCE = 2**12  # of a weight that is rounded
 VALUES_AT_ONCE = 2**20  # of a weight whose rows are dequantised one block after the other
+ROUNDED_AT_ONCE = 2**18  # of a weight whose values are rounded to codes, in whole blocks
 # Mean of 1 - 1/(2 * 15) and 1 - 1/(2 * 16), the largest quantile that is finite for both halves.
 OFFSET = 0.5 * ((1.0 - 1.0 / 30.0) + (1.0 - 1.0 / 32.0))
 
@@ -50,6 +51,16 @@ def _normal_quantiles(n: int) -> Tensor:
     return quantiles[:-1]
 
 
+def _rounded_blocks(values: Tensor, middles: Tensor) -> tuple[Tensor, Tensor]:
+    """Codes, two a byte, and largest magnitudes of blocks; the last block may not be whole."""
+    blocks = nn.functional.pad(values.float(), (0, -len(values) % BLOCK)).view(-1, BLOCK)
+    largest = blocks.abs().amax(1)
+    divisors = largest.clamp_min(torch.finfo(torch.float32).tiny)
+    codes = torch.bucketize(blocks / divisors[:, None], middles, out_int32=True)
+    first, second = codes.to(torch.uint8).view(-1, 2).unbind(1)
+    return first << 4 | second, largest
+
+
 class StoredWeight(nn.Module):
     """A quantised weight, in buffers.
 
@@ -75,8 +86,12 @@ class StoredWeight(nn.Module):
         """Multiply (n, n_in) to (n, n_out); where columns come first, any number of axes."""
         if not self.rows_first:
             return inputs @ self.dequantized(inputs.dtype)
-        parts = [product(inputs, weight.mT) for _, weight in self._row_blocks(inputs.dtype)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+        if self.shape.numel() <= VALUES_AT_ONCE:
+            return product(inputs, self.dequantized(inputs.dtype).mT)
+        found = inputs.new_empty(len(inputs), self.shape[0])
+        for rows, weight in self._row_blocks(inputs.dtype):
+            found[:, rows] = product(inputs, weight.mT)
+        return found
 
     def product_back(self, gradient: Tensor) -> Tensor:
         """Multiply the gradient of outputs (n, n_out) to that of inputs, (n, n_in)."""
@@ -129,16 +144,15 @@ class NF4(StoredWeight):
     @torch.no_grad()
     def __init__(self, weight: Tensor, rows_first: bool = True) -> None:
         super().__init__(weight, rows_first)
-        flat = weight.detach().flatten().float()
-        blocks = nn.functional.pad(flat, (0, -len(flat) % BLOCK)).view(-1, BLOCK)
-        largest = blocks.abs().amax(1)
         book = nf4_codebook()
-        middles = ((book[1:] + book[:-1]) / 2).to(blocks)
-        divisors = largest.clamp_min(torch.finfo(torch.float32).tiny)
-        codes = torch.bucketize(blocks / divisors[:, None], middles).to(torch.uint8).view(-1, 2)
-        self.register_buffer("codes", codes[:, 0] << 4 | codes[:, 1])
+        middles = ((book[1:] + book[:-1]) / 2).to(weight.device, torch.float32)
+        # Some blocks at a time: what rounding needs besides them is small.
+        values = weight.detach().flatten().split(ROUNDED_AT_ONCE)
+        rounded = [_rounded_blocks(part, middles) for part in values]
+        codes, largest = map(torch.cat, zip(*rounded, strict=True))
+        self.register_buffer("codes", codes)
         self._store_scales(largest)
-        pairs = torch.cartesian_prod(book.float(), book.float()).to(blocks)
+        pairs = torch.cartesian_prod(book.float(), book.float()).to(weight.device)
         self.register_buffer("pairs", pairs, persistent=False)
 
     def _store_scales(self, largest: Tensor) -> None:

@@ -68,8 +68,10 @@ def test_no_text_sees_another_in_its_row(positions):
         start += int(lengths[row])
 
 
+@pytest.mark.parametrize("at_once", [1, 30, 2**21])
 @torch.no_grad()
-def test_likelihood_is_that_of_a_loop_over_tokens():
+def test_likelihood_is_that_of_a_loop_over_tokens(at_once, monkeypatch):
+    monkeypatch.setattr("sklearn_ext._torch.likelihood.LOGITS_AT_ONCE", at_once)
     gpt = make_gpt()
     tokens, lengths = random_batch([5, 9, 2, 4])
     target = tokens.roll(-1, dims=1)

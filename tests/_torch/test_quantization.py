@@ -53,7 +53,9 @@ def test_codebook_is_the_printed_one():
     assert_allclose(book[8:], np.sort(positive) / positive.max(), atol=1e-12)
 
 
-def test_codes_are_the_nearest_ones():
+@pytest.mark.parametrize("at_once", [128, 2**18])
+def test_codes_are_the_nearest_ones(at_once, monkeypatch):
+    monkeypatch.setattr("sklearn_ext._torch.quantization.ROUNDED_AT_ONCE", at_once)
     weight = weights(40, 33)
     weight[3] = 0.0
     stored = NF4(weight)
