@@ -232,15 +232,14 @@ def _start(
 
 
 def principal_factors(matrix: Tensor, r: int, scaling: float) -> tuple[Tensor, Tensor]:
-    """A and B whose scaled product is the best approximation of rank r."""
-    smallest = min(matrix.shape[-2:])
-    if r > smallest:
-        raise ValueError(
-            f"init_lora_weights='pissa' and 'loftq' need r <= {smallest}, the smaller side of a "
-            f"weight of shape {tuple(matrix.shape)}, got r={r}. Lower r or leave the weight out of "
-            "target_modules."
-        )
+    """A and B whose scaled product is the best approximation of rank r.
+
+    A matrix with a side smaller than r is the product itself; the further rows of A and columns of
+    B are 0, and have no gradient.
+    """
     U, S, Vh = torch.linalg.svd(matrix.double(), full_matrices=False)
     roots = (S[..., :r] / scaling).sqrt()
     A, B = roots.unsqueeze(-1) * Vh[..., :r, :], U[..., :r] * roots.unsqueeze(-2)
+    further = r - A.shape[-2]
+    A, B = nn.functional.pad(A, (0, 0, 0, further)), nn.functional.pad(B, (0, further))
     return A.to(matrix.dtype).contiguous(), B.to(matrix.dtype).contiguous()

@@ -69,10 +69,9 @@ class LoRAAdapter(
         Whether the norm of each output's weights is learned apart from their direction [3]_.
     init_lora_weights : bool or {"gaussian", "pissa", "loftq"}, default=True
         Start of A: True is Kaiming's uniform distribution, "gaussian" the normal one of standard
-        deviation 1 / r; B starts at 0. "pissa" starts both at the largest singular values [4]_,
-        and r may then not be larger than the smaller side of a weight. The net starts as the base
-        with each of them. "loftq" is for a quantised base: the start makes up for what is lost of
-        the adapted weights [7]_.
+        deviation 1 / r; B starts at 0. "pissa" starts both at the largest singular values [4]_.
+        The net starts as the base with each of them. "loftq" is for a quantised base: the start
+        makes up for what is lost of the adapted weights [7]_.
     modules_to_save : array-like of str, "auto" or None, default="auto"
         Names, as in `target_modules`, of layers that are trained whole. "auto" is the head of a
         pre-trained `TransformerClassifier`, which is new, unless `target_modules` names it; for

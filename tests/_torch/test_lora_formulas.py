@@ -11,7 +11,7 @@ from torch import nn  # noqa: E402
 
 from sklearn_ext._torch.batches import Batch  # noqa: E402
 from sklearn_ext._torch.losses import SquaredError  # noqa: E402
-from sklearn_ext._torch.low_rank import LoRASettings, LowRank  # noqa: E402
+from sklearn_ext._torch.low_rank import LoRASettings, LowRank, principal_factors  # noqa: E402
 from sklearn_ext._torch.optimizers import AdamW  # noqa: E402
 from sklearn_ext._torch.training import GradientSteps  # noqa: E402
 
@@ -124,9 +124,13 @@ def test_pissa_starts_at_the_largest_singular_values(rslora):
     assert torch.equal(change(weight), weight)
 
 
-def test_pissa_needs_a_rank_within_the_weight():
-    with pytest.raises(ValueError, match=r"need r <= 5.*got r=6.*Lower r"):
-        adapt(nn.Linear(7, 5), r=6, init_lora_weights="pissa")
+@pytest.mark.parametrize("shape", [(7, 5), (1, 6), (2, 3, 6)])
+def test_pissa_of_a_weight_with_a_side_smaller_than_the_rank_is_the_weight(shape):
+    matrix = normal(*shape)
+    A, B = principal_factors(matrix, 8, 0.5)
+    assert A.shape == (*shape[:-2], 8, shape[-1])
+    assert B.shape == (*shape[:-1], 8)
+    torch.testing.assert_close(0.5 * B @ A, matrix)
 
 
 def test_full_rank_reaches_the_optimum_of_full_fine_tuning():

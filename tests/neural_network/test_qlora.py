@@ -38,7 +38,7 @@ def base():
 @pytest.mark.parametrize("init", [True, "pissa", "loftq"])
 def test_round_trips_and_refits_are_bitwise(base, quantization, init, tmp_path):
     X, y = make_data(1)
-    fields = {"quantization": quantization, "init_lora_weights": init, "r": 1}
+    fields = {"quantization": quantization, "init_lora_weights": init, "r": 2}
     adapter = LoRAAdapter.from_fitted(base, **fields, **SHORT)
     before = pickle.dumps(base)
     expected = adapter.fit(X, y).predict(X)
@@ -52,7 +52,7 @@ def test_round_trips_and_refits_are_bitwise(base, quantization, init, tmp_path):
     assert_array_equal(clone(adapter).fit(X, y).predict(X), expected)
     assert (
         adapter.n_trainable_params_
-        == LoRAAdapter.from_fitted(base, r=1, **SHORT).fit(X, y).n_trainable_params_
+        == LoRAAdapter.from_fitted(base, r=2, **SHORT).fit(X, y).n_trainable_params_
     )
 
 
