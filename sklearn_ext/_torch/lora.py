@@ -287,12 +287,16 @@ class LoRAModule(nn.Module):
     def below(self, inputs: Any) -> Any:
         """What the base gives below the cut, always the same: there is no dropout."""
         training, cut = self.training, self.cut  # the base is asked for it with its own weights
-        with self._change.made(self._place_frozen):
+        with self.frozen_in_place():
             self.train(False)
             try:
                 return self.base.below(inputs, cut)  # type: ignore[operator]
             finally:
                 self.train(training)
+
+    def frozen_in_place(self) -> AbstractContextManager[Any]:
+        """Make the context in which the base has its own weights, in the precision of the others."""
+        return self._change.made(self._place_frozen)
 
     def _place_frozen(self) -> ExitStack:
         """Let the base have its own weights, in the precision of the trained ones."""

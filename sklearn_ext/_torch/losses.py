@@ -77,6 +77,7 @@ class Huber(Loss):
     def forward(self, raw: Tensor, target: Tensor) -> Tensor:
         """Give one loss a row."""
         target = target.expand_as(raw)  # torch warns of shapes that only broadcast
+        raw = raw.to(target.dtype)  # torch does not promote half precision here
         return functional.huber_loss(raw, target, reduction="none", delta=self.delta).mean(-1)
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "named_parameters",
     "plain_state",
     "set_dtype",
+    "take_dtypes",
     "tensor_state",
 ]
 
@@ -34,6 +35,19 @@ def set_dtype(module: nn.Module, optimizer: Any, dtype: torch.dtype) -> None:
     for state in getattr(optimizer, "state", []):
         for slot in set(state) - {"step"}:
             state[slot] = [tensor.to(dtype) for tensor in state[slot]]
+
+
+def take_dtypes(module: nn.Module, arrays: Mapping[str, np.ndarray], front: str) -> None:
+    """Give parameters the precision of the arrays of their names, with `front` before them.
+
+    One without an array, such as that of a weight that is quantised, has that of another.
+    """
+    named = dict(module.named_parameters())
+    found = {name: arrays[front + name].dtype for name in named if front + name in arrays}
+    other = next(iter(found.values()), np.dtype(np.float32))
+    for name, parameter in named.items():
+        dtype = torch.from_numpy(np.empty(0, found.get(name, other))).dtype
+        parameter.data = parameter.data.to(dtype)
 
 
 def named_parameters(module: nn.Module) -> dict[str, nn.Parameter]:

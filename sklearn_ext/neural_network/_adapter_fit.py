@@ -59,6 +59,8 @@ WATCHED = (
     "validation_loss_curve_",
     "validation_scores_",
 )
+# What it knows of the data.
+OF_DATA = ("classes_", "n_features_in_", "feature_names_in_")
 
 
 def _is_of_skorch(estimator):
@@ -285,12 +287,16 @@ class AdapterFit:
         self.trainable_fraction_ = self.n_trainable_params_ / (self.n_trainable_params_ + n_frozen)
         self.loss_curve_ = adaptation.losses(model)
         self.n_iter_ = len(self.loss_curve_)
-        for name in ("classes_", "n_features_in_", "feature_names_in_", *WATCHED):
+        self._take(model, *OF_DATA, *WATCHED)
+        if hasattr(self, "_sklearn_output_config"):
+            model.set_output(**self._sklearn_output_config)
+
+    def _take(self, model, *names):
+        """Set the attributes of an adapted estimator that it has, and no others of these."""
+        for name in names:
             vars(self).pop(name, None)
             if hasattr(model, name):
                 setattr(self, name, getattr(model, name))
-        if hasattr(self, "_sklearn_output_config"):
-            model.set_output(**self._sklearn_output_config)
 
     # State and copies
 
@@ -352,6 +358,7 @@ class AdapterFit:
         vars(copied).update(vars(self))
         if model is not None:
             copied.estimator_ = model
+            copied._take(model, *OF_DATA)
         return copied
 
     def __deepcopy__(self, memo):

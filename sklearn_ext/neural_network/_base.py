@@ -96,6 +96,7 @@ class BaseNet(
             self._check_net_parameters()
         else:
             self._parameters_of_net = self._net_parameters()
+        given = X, y  # what callbacks score
         rows = self._read_rows(X, reset=not going_on)
         data = rows, y, weights = self._weighted_rows(rows, y, sample_weight, reset=not going_on)
         if not going_on:
@@ -106,7 +107,7 @@ class BaseNet(
         valid = self._read_validation(validation_set)
         if not going_on:
             self._watches_rows = valid is not None or self._holds_out(len(rows), partial)
-        self._train(context, X, data, valid, partial=partial, going_on=going_on)
+        self._train(context, given, data, valid, partial=partial, going_on=going_on)
 
     # Parameters that the net is made of: it keeps them, whatever is set afterwards
 
@@ -160,7 +161,7 @@ class BaseNet(
 
     # Training
 
-    def _train(self, context, X, data, valid, *, partial, going_on):
+    def _train(self, context, given, data, valid, *, partial, going_on):
         """Build or take the net, train it, and read its history."""
         import torch
 
@@ -181,22 +182,23 @@ class BaseNet(
             keeps = partial and self._keeps_moments()
             given_back = given_back_on_failure(self.net_, with_moments=keeps)
             with given_back if going_on else nullcontext():
-                run, n_before = self._run_to_the_end(context, X, data, valid, generator, partial)
+                run, n_before = self._run_to_the_end(
+                    context, given, data, valid, generator, partial
+                )
             if not partial:  # the moments, twice the size of the weights, serve partial_fit only
                 self.net_.optimizer_.forget()
             exact = torch.float64 if rows.dtype == np.float64 else torch.float32
             set_dtype(self.net_.module_, self.net_.optimizer_, exact)
         self._read_history(run, n_before, going_on=going_on, partial=partial)
 
-    def _run_to_the_end(self, context, X, data, valid, generator, partial):
+    def _run_to_the_end(self, context, given, data, valid, generator, partial):
         """Train the net that is there; the run, and the number of epochs before it."""
         from sklearn_ext._torch.dropout import dropout_from
 
-        rows, y, _ = data
         run, epochs = self._plan(data, valid, generator, partial)
         n_before = len(self.net_.history)
-        run.on_epoch = self._epoch_hook(context, X, y, n_before + epochs)
-        module, whole = self.net_.module_, run.batch_size >= len(rows)
+        run.on_epoch = self._epoch_hook(context, *given, n_before + epochs)
+        module, whole = self.net_.module_, run.batch_size >= len(data[0])
         dropout = dropout_from(generator, module, shared_by_rows=whole)
         with dropout, self._while_training(module):
             self.net_.partial_fit(run, None, epochs=epochs)

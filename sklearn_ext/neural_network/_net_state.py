@@ -21,13 +21,16 @@ class NetState:
         import torch
 
         from sklearn_ext._torch.device import resolve_device
-        from sklearn_ext._torch.parameters import load_arrays
+        from sklearn_ext._torch.parameters import load_arrays, take_dtypes
         from sklearn_ext._torch.random import make_generator
         from sklearn_ext.neural_network._net import wrapped_module
 
         device = resolve_device(self.device) if self.device == "auto" else torch.device("cpu")
         with torch.inference_mode(False):  # a net that is made inside can never be trained
-            module = self._adapted_module(self._build_module(make_generator(0)), make_generator(0))
+            module = self._build_module(make_generator(0))
+            if self._adaptation is not None:  # as the base was when it was adapted
+                take_dtypes(module, arrays, "base.")
+                module = self._adapted_module(module, make_generator(0))
             load_arrays(module, arrays)
         return wrapped_module(module.train(False), self._build_loss(), device)
 

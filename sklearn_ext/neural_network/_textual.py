@@ -154,7 +154,8 @@ class BaseText(BaseNet):
     def _adapted_module(self, module, generator):
         found = super()._adapted_module(module, generator)
         if "config" in self._architecture and self._trait not in self._architecture:
-            self._try_out(getattr(found, self._body_name))
+            with found.frozen_in_place():
+                self._try_out(getattr(found, self._body_name))
         return found
 
     def _try_out(self, body):
@@ -188,10 +189,10 @@ class BaseText(BaseNet):
         """An empty text, or a row of a table."""
         return np.zeros(shape) if shape else np.array("", dtype=object)
 
-    def _train(self, context, X, data, valid, *, partial, going_on):
+    def _train(self, context, given, data, valid, *, partial, going_on):
         """Train the net, or leave it as it starts where no epoch is asked for."""
         if partial or self.max_iter != 0:
-            super()._train(context, X, data, valid, partial=partial, going_on=going_on)
+            super()._train(context, given, data, valid, partial=partial, going_on=going_on)
         elif not going_on:
             self._start_only(data[0].dtype)
 

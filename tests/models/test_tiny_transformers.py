@@ -191,14 +191,17 @@ def test_all_kinds_of_models_can_be_read_so(causal, quantization):
     assert_array_equal(adapter.score_samples(TEXTS), whole.score_samples(TEXTS))
 
 
-def test_encoders_can_be_read_so(encoder):
-    base = TransformerClassifier(encoder[0], max_length=16, max_iter=0, random_state=0)
+@pytest.mark.parametrize("precision", ["auto", "float64"])
+def test_encoders_can_be_read_so(encoder, precision):
+    fields = {"max_length": 16, "max_iter": 0, "precision": precision, "random_state": 0}
+    base = TransformerClassifier(encoder[0], **fields)
     settings = {"quantization": "int8", "max_iter": 1, "random_state": 0}
     adapter = LoRAAdapter(base, gradient_checkpointing=True, **settings).fit(TEXTS, LABELS)
     whole = LoRAAdapter.from_fitted(clone(base).fit(TEXTS, LABELS), **settings)
     whole.fit(TEXTS, LABELS)
     assert adapter.loss_curve_ == whole.loss_curve_
-    assert_array_equal(adapter.predict_proba(TEXTS), whole.predict_proba(TEXTS))
+    for model in (adapter, pickle.loads(pickle.dumps(adapter))):
+        assert_array_equal(model.predict_proba(TEXTS), whole.predict_proba(TEXTS))
 
 
 def test_a_file_of_another_model_is_refused(tmp_path):

@@ -388,6 +388,23 @@ def test_monitor_of_sklearn_scores_every_epoch():
     assert scores[-1] == pytest.approx(model.score(X, y), rel=1e-4)
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "absolute_error", "quantile"])
+def test_half_precision_of_the_steps(loss):
+    half = short(loss=loss, precision="bf16-mixed").fit(X, y)
+    whole = short(loss=loss, precision="float32").fit(X, y)
+    assert_allclose(half.predict(X), whole.predict(X), atol=0.2 * y.std())
+
+
+@pytest.mark.parametrize("labels", [["no", "yes"], [7, 3]])
+def test_monitor_of_sklearn_sees_the_targets_as_given(labels):
+    monitor = ScoringMonitor(scoring="accuracy")
+    classes = np.array(labels)[(y > np.median(y)).astype(int)]
+    weights = (np.arange(len(X)) % 3 > 0).astype(float)  # of rows that are left out too
+    model = FFNNClassifier(max_iter=3, early_stopping=False, random_state=0)
+    model.set_callbacks(monitor).fit(X, classes, sample_weight=weights)
+    assert monitor.get_logs().data[-1]["accuracy"] == pytest.approx(model.score(X, classes))
+
+
 def test_warm_start_and_partial_fit_go_on():
     model = short(warm_start=True).fit(X, y)
     first = model.score(X, y)

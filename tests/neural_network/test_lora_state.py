@@ -353,6 +353,15 @@ def test_a_monitor_scores_every_epoch_of_the_adapter(base):
     assert scores[0] < scores[-1]
 
 
+def test_a_monitor_scores_classes():
+    X, y = make_data(1)
+    labels = np.where(y > 0, "yes", "no")
+    monitor = ScoringMonitor(scoring="accuracy")
+    adapter = LoRAAdapter(FFNNClassifier(**SMALL), early_stopping=False, **SHORT)
+    adapter.set_callbacks(monitor).fit(X, labels)
+    assert monitor.get_logs().data[-1]["accuracy"] == pytest.approx(adapter.score(X, labels))
+
+
 def test_a_monitor_of_a_new_base_scores_both_runs():
     X, y = make_data(1)
     monitor = ScoringMonitor(scoring="r2")

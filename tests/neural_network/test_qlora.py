@@ -56,6 +56,39 @@ def test_round_trips_and_refits_are_bitwise(base, quantization, init, tmp_path):
     )
 
 
+TEXTS, LABELS = ["one two", "four", "one", "two"] * 4, ["a", "b"] * 8
+TINY = {"hidden_size": 8, "num_layers": 1, "num_heads": 2, "max_length": 16, "max_iter": 1}
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "int8", None])
+@pytest.mark.parametrize("kind", [TransformerClassifier, CausalLanguageModel])
+@pytest.mark.parametrize("precision", ["auto", "float64"])
+def test_adapted_nets_of_texts_are_stored_and_go_on(quantization, kind, precision):
+    base = kind(**TINY, precision=precision, random_state=0)
+    adapter = LoRAAdapter(base, r=2, quantization=quantization, **SHORT)
+    targets = LABELS if kind is TransformerClassifier else None
+    adapter.fit(TEXTS, targets)
+    for copied in (lambda model: pickle.loads(pickle.dumps(model)), copy.deepcopy):
+        stored = copied(adapter)
+        assert stored.score(TEXTS, targets) == adapter.score(TEXTS, targets)
+        for model in (stored, adapter):
+            model.partial_fit(TEXTS, targets)
+        assert stored.score(TEXTS, targets) == adapter.score(TEXTS, targets)
+    pickle.loads(pickle.dumps(adapter.estimator_))
+
+
+@pytest.mark.parametrize("dtypes", [("f4", "f8"), ("f8", "f4")])
+def test_a_stored_adapter_goes_on_in_another_precision(dtypes):
+    X, y = make_data(0)
+    first, then = (X.astype(dtype) for dtype in dtypes)
+    base = TransformerClassifier(**TINY, random_state=0)
+    adapter = LoRAAdapter(base, r=2, **SHORT).fit(first, y > 0)
+    stored = pickle.loads(pickle.dumps(adapter))
+    for model in (adapter, stored):
+        model.partial_fit(then, y > 0)
+    assert_array_equal(stored.predict_proba(then), adapter.predict_proba(then))
+
+
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])
 def test_an_unfitted_base_keeps_its_codes(quantization):
     X, y = make_data()
