@@ -1,7 +1,8 @@
 """What an adapted module has besides its base, and the fingerprint of a base."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 from sklearn_ext._torch.lora import LoRAModule
 from sklearn_ext._torch.parameters import load_arrays, module_arrays
 from sklearn_ext._torch.quantization import StoredWeight
+from sklearn_ext._torch.quantized_base import checksum
 
 __all__ = ["adapter_arrays", "base_is", "changed_buffers", "fingerprint", "load_adapter_arrays"]
 
@@ -111,13 +113,15 @@ def base_is(module: LoRAModule, base: nn.Module) -> bool:
     )
 
 
-def fingerprint(module: nn.Module) -> str:
-    """Compute the SHA-256 of names, dtypes, shapes and values of all parameters.
+def fingerprint(module: nn.Module, without: Iterable[str] = ()) -> str:
+    """Compute the SHA-256 of names, shapes and checksums of all parameters.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Module.
+        Module. That of an adapted one is the fingerprint of what it was made of.
+    without : iterable of str
+        Names of parameters that have no part in it.
 
     Returns
     -------
@@ -134,9 +138,13 @@ def fingerprint(module: nn.Module) -> str:
     >>> fingerprint(layer) == before
     False
     """
+    if isinstance(module, LoRAModule):
+        weights: dict[str, Any] = dict(module.frozen_weights())
+        sums = module.base_checksums()
+    else:
+        weights = dict(module.named_parameters())
+        sums = {name: checksum(weight) for name, weight in weights.items()}
     digest = hashlib.sha256()
-    for name, parameter in sorted(module.named_parameters()):
-        tensor = parameter.detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    for name in sorted(set(weights) - set(without)):
+        digest.update(f"{name} {tuple(weights[name].shape)} {sums[name]};".encode())
     return digest.hexdigest()

@@ -131,7 +131,6 @@ class LoRAModule(nn.Module):
             [(key_of(name), nn.Parameter(loaded(given[name]).clone())) for name in names]
         )
         self._quantized: dict[str, list[nn.Module]] = {}
-        self._checksums: dict[str, int] = {}
         if settings.quantization is not None:
             self._quantize(settings, given)
         self._places = places_of(self.base)
@@ -162,10 +161,13 @@ class LoRAModule(nn.Module):
         changes = {name_of(key): cast(LowRank, change) for key, change in self.low_rank.items()}
         kept = {name_of(key) for key in self.whole}
         found = quantize_base(self.base, settings, changes, kept, given)
-        self._quantized, self._checksums = found.layers, found.checksums
+        self._quantized = found.layers
         kept_whole = {n: p for n, p in self._frozen.items() if n not in found.layers}
         self._frozen = FrozenWeights(kept_whole)
         self.register_buffer("quantization_error", found.error)
+        # In the order of the layers. A module that is made anew gets those of the stored one.
+        sums = [found.checksums[name] for name in found.layers]
+        self.register_buffer("checksums", torch.tensor(sums, dtype=torch.int64))
 
     def _adds(self, name: str) -> bool:
         """Whether a change can be added to the outputs of the one layer that has the weight."""
@@ -349,11 +351,17 @@ class LoRAModule(nn.Module):
         stored = {name: stored_weight(layers[0]) for name, layers in self._quantized.items()}
         return {name: stored.get(name) or self._frozen[name] for name in self._names}
 
+    def base_checksums(self) -> dict[str, int]:
+        """Give the CRC-32 of each parameter that the module was made of, by name."""
+        sums = zip(self._quantized, self.checksums.tolist() if self._quantized else (), strict=True)  # type: ignore[operator]
+        return {name: checksum(frozen) for name, frozen in self._frozen.items()} | dict(sums)
+
     def keeps(self, name: str, weight: Tensor) -> bool:
         """Tell whether a weight is the one of this name that the module was made of."""
         self.check_base()
         if name in self._quantized:
-            return self._checksums[name] == checksum(weight)
+            number = list(self._quantized).index(name)
+            return int(self.checksums[number]) == checksum(weight)  # type: ignore[index]
         frozen = self._frozen[name]
         return frozen.data_ptr() == weight.data_ptr() or torch.equal(frozen, weight)
 

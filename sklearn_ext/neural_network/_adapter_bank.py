@@ -8,7 +8,7 @@ from sklearn.frozen import FrozenEstimator
 
 from sklearn_ext._missing import is_missing
 from sklearn_ext._validation import _num_samples, _safe_indexing, check_is_fitted
-from sklearn_ext.neural_network._adapter_state import MissingBase
+from sklearn_ext.neural_network._adapter_state import MissingBase, are_same_classes
 from sklearn_ext.neural_network._lora import LoRAAdapter
 
 __all__ = ["AdapterBank"]
@@ -88,8 +88,11 @@ class AdapterBank:
 
         first = next(iter(self.adapters.values()))
         adaptation, base = first._adaptation(), first._frozen_base()
+        if adapter._frozen_base() is base:
+            return
         module = adaptation.module(adapter.estimator_)
-        if adapter._frozen_base() is not base and not base_is(
+        labels = (getattr(one, "classes_", None) for one in (adapter, first))
+        if not are_same_classes(*labels) or not base_is(
             module, adaptation.module(adaptation.merged(base))
         ):
             raise ValueError(f"{name!r} has another base than {self.names[0]!r}.")

@@ -30,19 +30,19 @@ def save_adapter(adapter, path):
         Path(path),
         root=getattr(model, "_peft_root", ""),
         buffers=changed_buffers(module, of_base),
-        notes=_notes(adapter, module.base if of_base is None else of_base),
+        notes={
+            "loss_curve": [float(loss) for loss in adapter.loss_curve_],
+            **{name: model._adaptation[name] for name in ("quantization", START)},
+            "fingerprint": fingerprint_of(module, _trained_whole(module)),
+        },
     )
 
 
-def _notes(adapter, base):
-    """Notes for the file; a base that is quantised and nowhere else has no fingerprint."""
-    notes = {
-        "loss_curve": [float(loss) for loss in adapter.loss_curve_],
-        **{name: adapter.estimator_._adaptation[name] for name in ("quantization", START)},
-    }
-    if adapter.quantization is None or adapter._frozen_base() is not None:
-        notes["fingerprint"] = fingerprint_of(base)
-    return notes
+def _trained_whole(module):
+    """Names of parameters whose values are in the files: those of the base do not matter."""
+    from sklearn_ext._torch.shared_copies import name_of
+
+    return [name_of(key) for key in module.whole]
 
 
 def load_adapter(adapter, path, params):
@@ -57,8 +57,6 @@ def load_adapter(adapter, path, params):
     root = getattr(base, "_peft_root", "")
     _check_not_given(params)
     stored = read_adapter(Path(path), adaptation.module(adaptation.merged(base)), root=root)
-    if "fingerprint" in stored.notes:
-        check_same_base(stored.notes["fingerprint"], base, adaptation)
     if stored.notes.get(START) == "loftq":
         _check_quantization(adapter, stored.notes["quantization"])
         stored.settings[START] = "loftq"
@@ -66,6 +64,9 @@ def load_adapter(adapter, path, params):
         adapter.set_params(**stored.settings)
         settings = {name: getattr(adapter, name) for name in ADAPTATION}
         adapter.estimator_ = adaptation.adapted(base, settings, adapter._generator())
+        if "fingerprint" in stored.notes:
+            whole = _trained_whole(adaptation.module(adapter.estimator_))
+            check_same_base(stored.notes["fingerprint"], base, adaptation, whole)
         tensors_into(adaptation.module(adapter.estimator_), stored.tensors, root=root)
         adapter._read(adaptation)
         adapter.loss_curve_ = stored.notes.get("loss_curve", [])

@@ -16,6 +16,7 @@ from sklearn_ext.neural_network._adapter_state import (
     adapted_from,
     adapter_state,
     check_same_base,
+    check_same_classes,
     missing_base,
 )
 from sklearn_ext.neural_network._base import BaseNet
@@ -340,12 +341,14 @@ class AdapterFit:
     def _attach(self, base):
         """Put a base in the place of the one that was not stored."""
         check_is_fitted(base)
+        base = base.estimator if isinstance(base, FrozenEstimator) else base
         missing = self.estimator
         if not isinstance(missing, MissingBase):
             raise ValueError("attach_base is for an adapter that was stored without its base.")
         with all_or_nothing(self):
             self.estimator = FrozenEstimator(base)
             check_same_base(missing.fingerprint, self._inner(), self._adaptation())
+            check_same_classes(self, self._inner())
             self._rebuild()
         return self
 

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import (
@@ -18,7 +19,9 @@ __all__ = [
     "MissingBase",
     "adapted_from",
     "adapter_state",
+    "are_same_classes",
     "check_same_base",
+    "check_same_classes",
     "fingerprint_of",
     "missing_base",
 ]
@@ -115,18 +118,39 @@ def missing_base(adaptation, base):
     return MissingBase(type(base).__name__, fingerprint_of(module), asdict(get_tags(base)))
 
 
-def fingerprint_of(module):
+def fingerprint_of(module, without=()):
     """Compute the fingerprint of a module, see :mod:`sklearn_ext._torch.adapter_state`."""
     from sklearn_ext._torch.adapter_state import fingerprint
 
-    return fingerprint(module)
+    return fingerprint(module, without)
 
 
-def check_same_base(expected, base, adaptation):
+def check_same_base(expected, base, adaptation, without=()):
     """Raise an error if `base` is not the one whose fingerprint is `expected`."""
-    found = fingerprint_of(adaptation.module(adaptation.merged(base)))
+    found = fingerprint_of(adaptation.module(adaptation.merged(base)), without)
     if found != expected:
         raise ValueError(
             "This is not the base that the adapter was fitted on: its fingerprint is "
             f"{found[:12]}, not {expected[:12]}. Give an estimator with the same weights."
         )
+
+
+def check_same_classes(adapter, base):
+    """Raise an error if a base gives other classes than an adapter was fitted to."""
+    expected, found = getattr(adapter, "classes_", None), getattr(base, "classes_", None)
+    if not are_same_classes(expected, found):
+        raise ValueError(
+            f"This is not the base that the adapter was fitted on: its classes are {found!r}, not "
+            f"{expected!r}."
+        )
+
+
+def are_same_classes(first, second):
+    """Compare classes of one label a row, or lists of those of several."""
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(are_same_classes, first, second))
+    if first is None or second is None:
+        return first is second
+    return np.asarray(first).dtype.kind == np.asarray(second).dtype.kind and np.array_equal(
+        first, second
+    )

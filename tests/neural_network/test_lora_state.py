@@ -124,6 +124,18 @@ def test_another_base_is_refused(base):
         restored.attach_base(base)
 
 
+def test_a_base_of_other_labels_is_refused():
+    X, y = make_data(1)
+    words, numbers = (
+        FFNNClassifier(**SMALL).fit(X, np.where(y > 0, *names)) for names in (("yes", "no"), (1, 0))
+    )
+    fields = {"store_base": False, **SHORT}
+    stored = pickle.dumps(LoRAAdapter.from_fitted(words, **fields).fit(X, words.predict(X)))
+    with pytest.raises(ValueError, match=r"classes are array\(\[0, 1\]\)"):
+        pickle.loads(stored).attach_base(numbers)
+    assert pickle.loads(stored).attach_base(FrozenEstimator(words)).predict(X[:1])[0] in words.classes_
+
+
 def test_an_adapter_that_is_not_fitted_keeps_its_base(base):
     adapter = LoRAAdapter.from_fitted(base, store_base=False, **SHORT)
     restored = pickle.loads(pickle.dumps(adapter))

@@ -77,6 +77,18 @@ def test_adapted_nets_of_texts_are_stored_and_go_on(quantization, kind, precisio
     pickle.loads(pickle.dumps(adapter.estimator_))
 
 
+@pytest.mark.parametrize("quantization", ["nf4", "int8"])
+def test_files_of_a_new_quantised_base_know_it_again(quantization, tmp_path):
+    fields = {"r": 2, "quantization": quantization}
+    adapter = LoRAAdapter(CausalLanguageModel(**TINY, random_state=0), **fields, **SHORT).fit(TEXTS)
+    pickle.loads(pickle.dumps(adapter)).save_adapter(tmp_path)
+    same, other = (CausalLanguageModel(**TINY, random_state=i).fit(TEXTS) for i in range(2))
+    loaded = LoRAAdapter.load_adapter(tmp_path, same, quantization=quantization)
+    assert loaded.score(TEXTS) == adapter.score(TEXTS)
+    with pytest.raises(ValueError, match=r"not the base.*fingerprint"):
+        LoRAAdapter.load_adapter(tmp_path, other, quantization=quantization)
+
+
 @pytest.mark.parametrize("dtypes", [("f4", "f8"), ("f8", "f4")])
 def test_a_stored_adapter_goes_on_in_another_precision(dtypes):
     X, y = make_data(0)
