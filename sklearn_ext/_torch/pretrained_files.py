@@ -7,8 +7,8 @@ is left as it was.
 import inspect
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -209,7 +209,9 @@ def _torn_files() -> Iterator[None]:
         raise ValueError(f"its weights are torn, or those of another model: {error}") from error
 
 
-def leave_weights(body: nn.Module, model: Any) -> bool:
+def leave_weights(
+    body: nn.Module, model: Any, around: Callable[[], AbstractContextManager[None]]
+) -> bool:
     """Let the weights of a body stay in the files of a pre-trained model until they are needed.
 
     Parameters
@@ -218,6 +220,8 @@ def leave_weights(body: nn.Module, model: Any) -> bool:
         Its parameters get no memory; :func:`sklearn_ext._torch.weight_files.loaded` reads them.
     model : str or os.PathLike
         Folder, or file in GGUF. Only the first with weights in safetensors can do that.
+    around : callable
+        Makes a context in which each weight is read.
 
     Returns
     -------
@@ -228,7 +232,15 @@ def leave_weights(body: nn.Module, model: Any) -> bool:
     path = Path(model)
     with _torn_files():
         readers = _gguf_readers(path, inner) if path.is_file() else safetensors_readers(path)
+    readers = {name: partial(_read_within, around, read) for name, read in readers.items()}
     return leave_in_files(inner, readers, ("", f"{inner.base_model_prefix}."))
+
+
+def _read_within(
+    around: Callable[[], AbstractContextManager[None]], read: Callable[[], Tensor]
+) -> Tensor:
+    with around(), _torn_files():
+        return read()
 
 
 def _gguf_readers(path: Path, inner: Any) -> dict[str, Any]:

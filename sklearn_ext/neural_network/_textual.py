@@ -1,8 +1,10 @@
 """Nets for texts: reading, tokens, architecture and the parts of a batch."""
 
 import os
+import struct
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -30,8 +32,10 @@ def _naming(model):
     """Say which model cannot be read, and what can be, where reading fails inside."""
     try:
         yield
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
+    except (OSError, ValueError, LookupError, struct.error) as error:
+        # What is looked up in a file, and not there, is all that such an error says.
+        told = f"{error!r}" if isinstance(error, LookupError) else str(error)
+        reason = told.strip().partition("\n")[0].rstrip(".")
         if isinstance(error, OSError) and not Path(model).exists():  # it was taken for a name
             reason = f"there is no such folder or file here, and {reason}"
         raise ValueError(
@@ -146,7 +150,8 @@ class BaseText(BaseNet):
             body = getattr(self.net_.module_, self._body_name)
             self._check_sees(most_positions(body))
             with _naming(self.model):
-                if not (self._leaves_weights and leave_weights(body, self.model)):
+                around = partial(_naming, self.model)
+                if not (self._leaves_weights and leave_weights(body, self.model, around)):
                     copy_weights(body, self.model)
             if not next(body.parameters()).is_meta:
                 self._try_out(body)

@@ -77,6 +77,17 @@ def test_minilms_top_layers_learn_from_kept_states(minilm):
     assert_allclose(plain.predict_proba(TEXTS), cached.predict_proba(TEXTS), atol=1e-3)
 
 
+@pytest.mark.parametrize("n_bytes", [10**6, 4 * 10**7])  # inside of the vocabulary, of weights
+@pytest.mark.parametrize("quantization", ["int8", None])
+def test_a_file_in_gguf_that_was_cut_is_named(gguf_file, tmp_path, n_bytes, quantization):
+    cut = tmp_path / "cut.gguf"
+    with open(gguf_file, "rb") as whole:
+        cut.write_bytes(whole.read(n_bytes))
+    base = CausalLanguageModel(cut, max_length=16, random_state=0)
+    with pytest.raises(ValueError, match=r"cut.gguf' cannot be read: "):
+        LoRAAdapter(base, quantization=quantization).fit(TEXTS)
+
+
 def test_a_file_in_gguf_is_parsed_for_the_tokenizer_and_for_the_weights(gguf_file, monkeypatch):
     parsed = []
 

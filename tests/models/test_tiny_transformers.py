@@ -559,6 +559,31 @@ def test_what_is_missing_in_a_folder_is_told(tmp_path, what):
     assert torch.equal(state, torch.get_rng_state())
 
 
+@pytest.mark.parametrize("what", ["cut", "missing", "index", "other shard"])
+def test_what_is_wrong_with_shards_is_told(tmp_path, what):
+    sizes = {"hidden_size": 64, "intermediate_size": 128, **CAUSAL["llama"]}
+    folder, model = saved(tmp_path, "llama", transformers.AutoModelForCausalLM, sizes)
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="100KB")
+    shards, index = sorted(folder.glob("model-*")), folder / "model.safetensors.index.json"
+    if what == "cut":
+        shards[0].write_bytes(shards[0].read_bytes()[:-9])
+    elif what == "missing":
+        shards[0].unlink()
+    elif what == "index":
+        index.write_text("{}")
+    else:
+        stored = json.loads(index.read_text())
+        places = stored["weight_map"]
+        stored["weight_map"] = {name: shards[0].name for name in places}
+        index.write_text(json.dumps(stored))
+    base = CausalLanguageModel(folder, max_length=16, random_state=0)
+    for quantization in ("int8", None) if what != "other shard" else ("int8",):
+        adapter = LoRAAdapter(base, quantization=quantization)
+        with pytest.raises(ValueError, match="cannot be read: "):
+            adapter.fit(TEXTS)
+
+
 @pytest.mark.parametrize("kind", ["bert", "gpt2"])
 def test_a_folder_without_a_tokenizer_is_told(tmp_path, kind):
     folder, _ = saved(tmp_path, kind, transformers.AutoModel, {})
