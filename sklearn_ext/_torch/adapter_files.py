@@ -302,7 +302,7 @@ def _stored_tensors(directory: Path, root: str) -> tuple[dict[str, Tensor], dict
                     own = own.replace(WRAPPED, ".")
                 # A tensor of the file is a view of its map, which one survivor would keep open.
                 tensors[_outside(own, root)] = file.get_tensor(name).clone()
-    except SafetensorError as error:
+    except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(
             f"{str(directory / WEIGHTS)!r} cannot be read: {error}. Write the adapter again."
         ) from error

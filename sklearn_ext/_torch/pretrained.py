@@ -154,6 +154,8 @@ class PretrainedCausal(DividedModel):
     def __init__(self, config: str, dropout: float, packs: bool) -> None:
         super().__init__()
         self.model = _empty(config, "AutoModelForCausalLM", dropout)
+        # No token is padding here; of one that could be transformers warns.
+        self.model.config.pad_token_id = None  # type: ignore[union-attr]
         self.packs = packs
 
     def _called(self, tokens: Tensor, positions: Tensor | None) -> Tensor:

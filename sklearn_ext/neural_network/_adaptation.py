@@ -140,6 +140,11 @@ class NetAdaptation:
         base.set_params(warm_start=before)
 
     @staticmethod
+    def makes_such(estimator, adapted):
+        """Tell whether an estimator is one that makes such a net as an adapted one has."""
+        return type(estimator) is type(adapted) and not adapted._other_parameters(estimator)
+
+    @staticmethod
     def has_rates(adapted):
         """Tell whether the training has learning rates, which L-BFGS has not."""
         return getattr(adapted, "solver", None) != "lbfgs"

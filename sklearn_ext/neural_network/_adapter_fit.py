@@ -4,7 +4,7 @@ import copy
 import sys
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 
 from sklearn_ext._dask import is_dask
@@ -72,6 +72,11 @@ def _is_of_skorch(estimator):
 
 def _check_classes(classes, adapted):
     """Raise an error for classes that the net does not have."""
+    if classes is not None and not is_classifier(adapted):
+        raise ValueError(
+            f"classes={classes!r} are for classifiers, but the base is a "
+            f"{type(adapted).__name__}. Leave them out."
+        )
     known = getattr(adapted, "classes_", classes)
     if classes is not None and not np.array_equal(np.unique(classes), known):
         raise ValueError(f"classes={classes!r}, but the base knows {known!r}.")
@@ -166,6 +171,8 @@ class AdapterFit:
         if isinstance(self.r, bool):
             raise ValueError(f"r={self.r} is no rank. Give an integer, such as r=8.")
         adaptation = self._adaptation()
+        if not hasattr(self._inner(), "classes_"):  # or these are compared further down
+            _check_classes(classes, self._inner())
         if (partial or self.warm_start) and hasattr(self, "estimator_"):
             self._check_goes_on("partial_fit" if partial else "warm_start=True")
             adapted = self.estimator_
@@ -221,7 +228,7 @@ class AdapterFit:
 
         base, adaptation = self._frozen_base(), self._adaptation()
         if base is None:
-            return type(model) is type(self._inner())
+            return adaptation.makes_such(self._inner(), model)
         return base_is(adaptation.module(model), adaptation.module(adaptation.merged(base)))
 
     def _rate(self, adapted):
@@ -256,12 +263,33 @@ class AdapterFit:
     def _run(self, context, task_name, model, fit, data):
         """Fit an estimator as a task of its own, whose steps the callbacks hear of."""
         X, y = data[:2]
-        task = context.subcontext(task_name=task_name)
+        tells = hasattr(model, "set_callbacks")  # of its epochs, as tasks below a root of its own
+        task = context.subcontext(task_name=task_name, max_subtasks=0 if tells else None)
         task.call_on_fit_task_begin(estimator=self, X=X, y=y)
         forwarded = forwarded_callbacks(self, model, self._copy_with)
+        if not tells:
+            vars(model)["_on_epoch"] = self._epoch_hook(task, X, y)
         with task.propagate_callback_context(model), forwarded:
             fit()
+        vars(model).pop("_on_epoch", None)
         task.call_on_fit_task_end(estimator=self, X=X, y=y)
+
+    def _epoch_hook(self, task, X, y):
+        """Make what tells callbacks of an epoch of a net that does not do so itself."""
+
+        def hook(net):
+            epoch = task.subcontext(task_name="epoch")
+            epoch.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            return epoch.call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes=lambda: self._as_of(net)
+            )
+
+        return hook if getattr(self, "_skl_callbacks", []) else None
+
+    def _as_of(self, net):
+        """Attributes of an adapter that stopped now."""
+        copied = self._copy_with(copy.deepcopy(net))
+        return {name: vars(copied)[name] for name in ("estimator_", *OF_DATA) if name in vars(copied)}
 
     def _settings(self):
         """Fields of `LoRASettings`, as plain values that the fitted estimator can keep."""

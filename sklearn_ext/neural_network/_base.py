@@ -123,13 +123,19 @@ class BaseNet(
 
     def _check_net_parameters(self):
         """Raise an error for a run that is to go on with another net than there is."""
-        for name, value in self._net_parameters().items():
-            before = self._of_net(name)
-            if value is not before and not np.array_equal(value, before):
-                raise ValueError(
-                    f"The net that training goes on with has {name}={before!r}, not {value!r}. "
-                    f"Set {name} back, or call fit with warm_start=False for a new net."
-                )
+        for name, value in self._other_parameters(self).items():
+            raise ValueError(
+                f"The net that training goes on with has {name}={self._of_net(name)!r}, not "
+                f"{value!r}. Set {name} back, or call fit with warm_start=False for a new net."
+            )
+
+    def _other_parameters(self, estimator):
+        """Find what an estimator would make another net of than the one that is here."""
+        return {
+            name: value
+            for name, value in estimator._net_parameters().items()
+            if value is not (before := self._of_net(name)) and not np.array_equal(value, before)
+        }
 
     def _weighted_rows(self, rows, y, sample_weight, *, reset):
         """Validate targets and weights; rows, targets and weights without those of weight 0."""

@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack, contextmanager, suppress
 from copy import deepcopy
+from inspect import signature
 from threading import RLock
 
 import numpy as np
@@ -62,7 +63,7 @@ class SkorchAdaptation:
 
     def ready(self, adapted, plan):
         """Copy an adapted net for its training; see :class:`NetAdaptation`."""
-        _check_plan(plan)
+        _check_plan(plan, adapted.optimizer)
         net = _shallow_copy(adapted)
         return net, _put(net, {**_changes(net, plan), "_seed": plan["random_state"]})
 
@@ -75,7 +76,8 @@ class SkorchAdaptation:
                 "A skorch net knows no sample_weight. Repeat rows, or weigh them in its criterion."
             )
         if getattr(net, "_adaptation", None) is None:
-            net.fit(X, y)
+            with _seeded(net), _telling(net):
+                net.fit(X, y)
             return
         epochs = 1 if partial else net.max_epochs
         goes_on = partial and bool(net.history)
@@ -98,13 +100,19 @@ class SkorchAdaptation:
         self.fit(base, data, False)
 
     @staticmethod
+    def makes_such(estimator, adapted):
+        """Tell whether an estimator is one that makes such a net as an adapted one has."""
+        return type(estimator) is type(adapted) and estimator.module is adapted.module
+
+    @staticmethod
     def has_rates(adapted):
         """Tell whether parameters may have learning rates of their own."""
         return not isinstance(adapted.optimizer_, torch.optim.LBFGS)
 
     @staticmethod
     def seed(net, random_state):
-        """Do nothing: a net has no seed."""
+        """Let a new net, which has no seed, be made and fitted by one."""
+        vars(net)["_seed"] = random_state
 
     @staticmethod
     def attributes(adapted, base):
@@ -165,8 +173,13 @@ def _copy_with(net, module):
     return copied
 
 
-def _check_plan(plan):
-    """Raise an error for what only nets of this library can do."""
+def _check_plan(plan, optimizer):
+    """Raise an error for what only nets of this library can do, or the optimizer can not."""
+    if plan["alpha"] and "weight_decay" not in signature(optimizer).parameters:
+        raise ValueError(
+            f"alpha={plan['alpha']!r} is a weight decay, which {optimizer!r} does not have. "
+            "Set alpha=0.0, or give the net another optimizer."
+        )
     for name in ("early_stopping", "validation_fraction"):
         if plan[name] != "auto":
             raise ValueError(
@@ -204,7 +217,7 @@ def _start(net):
     """Forget the last run; watch the gradients of the first step."""
     vars(net)["history_"] = History()
     net.initialize_callbacks()
-    net.callbacks_.append(("reached", _Reached()))
+    net.callbacks_ += [("reached", _Reached()), ("told", _Told())]
     net.initialize_optimizer()
     for group in net.optimizer_.param_groups:
         group[ASKED] = group["lr"]
@@ -244,6 +257,17 @@ def _reproducible(net):
 
 
 @contextmanager
+def _seeded(net):
+    """Let all of a new net come from the seed that it was given; None leaves it to the user."""
+    seed = vars(net).pop("_seed", None)
+    if seed is None:
+        yield
+        return
+    with _global_seed(int(torch.randint(2**31, (), generator=make_generator(seed)))):
+        yield
+
+
+@contextmanager
 def _global_seed(seed):
     """Seed torch's global generator, from which a user's module may draw otherwise.
 
@@ -268,6 +292,31 @@ def _validated(net, validation_set):
         yield
     finally:
         vars(net)["train_split"] = before
+
+
+@contextmanager
+def _telling(net):
+    """Let a new net tell the callbacks of the adapter of its epochs."""
+    before = net.callbacks
+    if before == "disable":
+        yield
+        return
+    vars(net)["callbacks"] = [*(before or []), ("told", _Told())]
+    try:
+        yield
+    finally:
+        vars(net)["callbacks"] = before
+        net.callbacks_ = [pair for pair in net.callbacks_ if not isinstance(pair[1], _Told)]
+
+
+class _Told(Callback):
+    """Tell the callbacks of the adapter of an epoch; they may end the run."""
+
+    def on_epoch_end(self, net, **kwargs):
+        """Call what the adapter has left in the net."""
+        on_epoch = vars(net).get("_on_epoch")
+        if on_epoch is not None and on_epoch(net):
+            raise KeyboardInterrupt
 
 
 class _Reached(Callback):

@@ -456,3 +456,64 @@ def test_running_means_are_given_back_too():
     with pytest.raises(RuntimeError, match="stopped"):
         adapter.partial_fit(50 * X + 3, X[:, :1])
     assert_array_equal(adapter.predict(X), before)
+
+
+# What the adapter asks of the net
+
+
+def test_a_new_base_has_the_seed_of_the_adapter():
+    X, y = make_data("labels")
+
+    def probabilities(seed, of_user):
+        net = make_net("labels")
+        torch.manual_seed(of_user)
+        before = torch.get_rng_state()
+        fields = {**used("labels"), "random_state": seed}
+        adapter = LoRAAdapter(net, max_iter=1, **fields).fit(X, y)
+        assert torch.equal(before, torch.get_rng_state())
+        return adapter.predict_proba(X)
+
+    first = probabilities(0, 1)
+    assert_array_equal(probabilities(0, 2), first)
+    assert np.abs(probabilities(1, 1) - first).max() > 1e-3
+
+
+class EndsAtTheSecond:
+    """Keep predictions of every epoch; end the run behind the second."""
+
+    def __init__(self, X):
+        self.X, self.seen = X, []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        if context.task_name == "epoch":
+            self.seen.append(fitted_estimator.predict_proba(self.X))
+        return context.task_name == "epoch" and context.task_id == 1
+
+
+def test_callbacks_of_the_adapter_hear_of_epochs_and_end_the_run():
+    X, y = make_data("labels")
+    callback = EndsAtTheSecond(X)
+    adapter = LoRAAdapter.from_fitted(make_net("labels").fit(X, y), max_iter=9, **used("labels"))
+    assert adapter.set_callbacks(callback).fit(X, y).n_iter_ == 2
+    assert_array_equal(callback.seen[1], adapter.predict_proba(X))
+    assert np.abs(callback.seen[0] - callback.seen[1]).max() > 0
+    assert_array_equal(pickle.loads(pickle.dumps(adapter)).predict(X), adapter.predict(X))
+    both = EndsAtTheSecond(X)
+    LoRAAdapter(make_net("labels"), max_iter=9, **used("labels")).set_callbacks(both).fit(X, y)
+    assert len(both.seen) == 4
+
+
+def test_an_optimizer_without_weight_decay():
+    net = make_net("labels", optimizer=torch.optim.LBFGS)
+    adapter = LoRAAdapter(net, alpha=0.01, **used("labels"))
+    with pytest.raises(ValueError, match=r"alpha=0.01 is a weight decay, which .*LBFGS.*alpha=0.0"):
+        adapter.fit(*make_data("labels"))

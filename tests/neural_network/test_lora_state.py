@@ -334,6 +334,23 @@ def test_partial_fit_of_classes_that_the_base_knows():
     assert fresh.classes_.tolist() == ["high", "low"]
 
 
+def test_classes_are_for_classifiers(base):
+    X, y = make_data(1)
+    for adapter in (LoRAAdapter.from_fitted(base, **SHORT), LoRAAdapter(clone(base), **SHORT)):
+        with pytest.raises(ValueError, match="are for classifiers, but the base is a FFNNRegressor"):
+            adapter.partial_fit(X, y, classes=[0, 1])
+
+
+def test_going_on_with_another_new_base_is_an_error():
+    X, y = make_data(1)
+    adapter = LoRAAdapter(FFNNRegressor(**SMALL), warm_start=True, **SHORT).fit(X, y)
+    adapter.set_params(estimator__verbose=False).fit(X, y)
+    adapter.set_params(estimator__hidden_layer_sizes=(5,))
+    for go_on in (adapter.fit, adapter.partial_fit):
+        with pytest.raises(ValueError, match="goes on from changes of another base"):
+            go_on(X, y)
+
+
 def test_early_stopping_keeps_the_best_epoch(base):
     X, y = make_data(1)
     adapter = LoRAAdapter.from_fitted(
