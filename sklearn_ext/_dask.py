@@ -137,6 +137,10 @@ def _has_rows(argument):
 
 def _call(estimator, name, rows, args, kwargs, n_results):
     """Call a method on one partition; a single result comes in a tuple, as several do."""
+    if not len(rows):  # a partition of which nothing is left: no row of what one row gives
+        args = [_one_row(estimator, value) if _has_rows(value) else value for value in args]
+        result = getattr(estimator, name)(_one_row(estimator, rows), *args, **kwargs)
+        return tuple(part[:0] for part in (result if n_results > 1 else (result,)))
     result = getattr(estimator, name)(rows, *args, **kwargs)
     return result if n_results > 1 else (result,)
 
@@ -150,7 +154,7 @@ def _result_of_one_row(estimator, method, X, args, kwargs):
 def _one_row(estimator, X):
     """One row in the form of a collection: an array, a DataFrame, or a list for Series and bags."""
     row = estimator._some_row(getattr(X, "shape", (None,))[1:])[np.newaxis]
-    if hasattr(X, "chunks"):
+    if hasattr(X, "chunks") or isinstance(X, np.ndarray):
         return row.astype(X.dtype)
     if row.ndim == 1:
         return row.tolist()

@@ -344,6 +344,8 @@ def _numbers(item, name):
     """Read an array of real numbers, float32 or float64."""
     try:
         array = np.asarray(item.to_list() if _is_nested_series(item) else item)
+        if array.dtype == object and array.ndim == 1:  # of arrays, as in frames read from Parquet
+            array = np.asarray(array.tolist())
     except ValueError as error:
         raise ValueError(f"{name} is not an array of numbers: {error}") from error
     if array.dtype.kind in "USMm":

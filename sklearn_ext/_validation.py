@@ -83,7 +83,7 @@ def check_has_rows(X: object) -> None:
         If X is a query whose rows are not there yet.
     """
     # Frames that have their rows can be made lazy, but have nothing to collect.
-    if hasattr(X, "lazy") and hasattr(X, "collect"):
+    if hasattr(type(X), "lazy") and hasattr(type(X), "collect"):  # columns are attributes too
         raise TypeError(f"X is a {type(X).__name__}, which has no rows yet. Give X.collect().")
 
 

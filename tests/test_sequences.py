@@ -46,6 +46,16 @@ def polars_frame(arrays):
     return pytest.importorskip("polars").DataFrame({"s": [array.tolist() for array in arrays]})
 
 
+def arrays_of_arrays(arrays):
+    """Frames that pandas reads from Parquet have such cells."""
+    cells = [object_array([row.copy() for row in a]) if a.ndim == 2 else a for a in arrays]
+    return pytest.importorskip("pandas").DataFrame({"s": cells})
+
+
+def pyarrow_table(arrays):
+    return pytest.importorskip("pyarrow").table({"s": [array.tolist() for array in arrays]})
+
+
 def torch_list(arrays):
     return [pytest.importorskip("torch").from_numpy(array) for array in arrays]
 
@@ -67,6 +77,8 @@ RAGGED_FORMS = [
     polars_series,
     pandas_frame,
     polars_frame,
+    arrays_of_arrays,
+    pyarrow_table,
     torch_list,
     pandas_list,
     nested_lists,

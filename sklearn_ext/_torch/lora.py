@@ -297,7 +297,7 @@ class LoRAModule(nn.Module):
                 self.train(training)
 
     def frozen_in_place(self) -> AbstractContextManager[Any]:
-        """Make the context in which the base has its own weights, in the precision of the others."""
+        """Make the context in which the base has its own weights, in the common precision."""
         return self._change.made(self._place_frozen)
 
     def _place_frozen(self) -> ExitStack:
@@ -353,7 +353,7 @@ class LoRAModule(nn.Module):
 
     def base_checksums(self) -> dict[str, int]:
         """Give the CRC-32 of each parameter that the module was made of, by name."""
-        sums = zip(self._quantized, self.checksums.tolist() if self._quantized else (), strict=True)  # type: ignore[operator]
+        sums = zip(self._quantized, self.checksums.tolist() if self._quantized else (), strict=True)
         return {name: checksum(frozen) for name, frozen in self._frozen.items()} | dict(sums)
 
     def keeps(self, name: str, weight: Tensor) -> bool:
@@ -361,7 +361,7 @@ class LoRAModule(nn.Module):
         self.check_base()
         if name in self._quantized:
             number = list(self._quantized).index(name)
-            return int(self.checksums[number]) == checksum(weight)  # type: ignore[index]
+            return int(self.checksums[number]) == checksum(weight)
         frozen = self._frozen[name]
         return frozen.data_ptr() == weight.data_ptr() or torch.equal(frozen, weight)
 

@@ -232,8 +232,8 @@ def leave_weights(
     path = Path(model)
     with _torn_files():
         readers = _gguf_readers(path, inner) if path.is_file() else safetensors_readers(path)
-    readers = {name: partial(_read_within, around, read) for name, read in readers.items()}
-    return leave_in_files(inner, readers, ("", f"{inner.base_model_prefix}."))
+    within = {name: partial(_read_within, around, read) for name, read in readers.items()}
+    return leave_in_files(inner, within, ("", f"{inner.base_model_prefix}."))
 
 
 def _read_within(

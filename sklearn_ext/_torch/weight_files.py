@@ -1,7 +1,7 @@
 """Weights that stay in their files until they are asked for, one at a time."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def loaded(parameter: Tensor) -> Tensor:
 
 @torch.no_grad()
 def leave_in_files(
-    module: nn.Module, readers: dict[str, Reader], beginnings: Sequence[str]
+    module: nn.Module, readers: Mapping[str, Reader], beginnings: Sequence[str]
 ) -> bool:
     """Put parameters without memory, which :func:`loaded` reads, in the places of a module's own.
 

@@ -79,9 +79,9 @@ def diagnose_fit(
     n_jobs : int, default=None
         Number of parallel jobs, over folds.
     references : dict of str to estimator, default=None
-        Reference models that take X as it is. None takes trees, nearest neighbours, an automatic
-        polynomial, or kernel logistic regression, on the table's numbers. A constant, and
-        models of the residuals where X is a table, always take part.
+        Reference models that take X as it is, by names other than "constant". None takes trees,
+        nearest neighbours, an automatic polynomial, or kernel logistic regression, on the table's
+        numbers, and models of the residuals besides. A constant always takes part.
 
     Returns
     -------
@@ -139,7 +139,9 @@ def diagnose_fit(
     """
     classification = _is_classification(estimator)
     _check_references(references)
-    names, y = output_names(y), checked_target(y, classification)
+    names = output_names(y)
+    X, y, sample_weight = _counted_rows(X, y, sample_weight, cv)
+    y = checked_target(y, classification)
     X, y = indexable(X, y)
     scorer, score_name = _scorer(estimator, scoring, classification)
     seeds = [int(seed) for seed in check_random_state(random_state).randint(_SEEDS, size=3)]
@@ -231,6 +233,11 @@ def _check_references(references):
             "references must be a dict of names to estimators or None, got "
             f"{type(references).__name__}."
         )
+    if "constant" in (references or ()):
+        raise ValueError(
+            "references must not have the name 'constant': that is the best constant prediction, "
+            "which takes part always. Give another name."
+        )
 
 
 def _scorer(estimator, scoring, classification):
@@ -262,6 +269,18 @@ def _splits(cv, X, y, classification, seed):
         if "groups" in str(error):
             remedy = f"Give cv=list({cv}.split(X, y, groups))."
         raise ValueError(f"cv={cv} cannot split these rows: {error} {remedy}") from error
+
+
+def _counted_rows(X, y, weight, cv):
+    """Leave out rows of weight 0, unless splits may name them."""
+    if weight is None or y is None or not isinstance(cv, Integral):
+        return X, y, weight
+    X, y = indexable(X, y)
+    checked = checked_weights(weight, X)
+    if checked is None:  # all the same
+        return X, y, weight
+    rows = np.flatnonzero(checked)
+    return _safe_indexing(X, rows), _safe_indexing(y, rows), checked[rows]
 
 
 def _counted(splits, weight, n_rows):
@@ -302,6 +321,11 @@ def _perfect_score(task, name):
         if task.weight is None or "sample_weight" not in str(error):
             raise
         raise TypeError(f"sample_weight is given, and scoring={name!r} takes none.") from error
+    except ValueError as error:
+        raise ValueError(
+            f"scoring={name!r} cannot score predictions that are all right, as a diagnosis has to: "
+            f"{error} Take another score."
+        ) from error
 
 
 def _check_scale(constant, perfect):

@@ -164,7 +164,17 @@ class Task:
         models |= {name: (model, rows) for name, model in references.items()}
         if self.weight is not None:
             models = {n: (asking_for_weights(m, anew=True), X) for n, (m, X) in models.items()}
-        return {name: self.cross_validate(model, X)[1] for name, (model, X) in models.items()}
+        return {name: self._reference_score(name, *pair) for name, pair in models.items()}
+
+    def _reference_score(self, name, model, X):
+        """Scores of each fold of one reference model."""
+        try:
+            return self.cross_validate(model, X)[1]
+        except ValueError as error:
+            raise ValueError(
+                f"The reference model {name!r} cannot be fitted or scored: {error} Take another "
+                "score, or pass references that can be."
+            ) from error
 
     def corrected_scores(self, estimators, seed):
         """Scores of the estimator of each fold plus a model of its training residuals.

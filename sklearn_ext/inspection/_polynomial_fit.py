@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklearn_ext._optional import import_optional
-from sklearn_ext._validation import check_is_fitted
+from sklearn_ext._validation import check_is_fitted, is_arrow_table
 
 __all__ = ["PolynomialFitDisplay"]
 
@@ -122,7 +122,7 @@ class PolynomialFitDisplay:
         column = np.asarray(X, dtype=float).reshape(-1)
         x = np.linspace(column.min(), column.max(), grid_resolution)
         names = getattr(estimator, "feature_names_in_", None)
-        rows = x[:, None] if names is None else type(X)({names[0]: x})
+        rows = x[:, None] if names is None else _frame_like(X, names[0], x)
         lower, upper = None, None
         if np.isfinite(estimator.noise_variance_):
             lower, upper = estimator.predict_interval(rows, coverage)
@@ -175,6 +175,14 @@ class PolynomialFitDisplay:
         ax.set(xlabel=self.column_name, ylabel="y", title=title)
         ax.legend()
         return self
+
+
+def _frame_like(X, name, x):
+    """One column with the name of the fit, in a frame of the kind of X where that is one."""
+    if hasattr(X, "columns") and not is_arrow_table(X):
+        return type(X)({name: x})
+    pandas = import_optional("pandas", extra="pandas", purpose="A column with a name")
+    return pandas.DataFrame({name: x})
 
 
 def _check_curve(estimator):

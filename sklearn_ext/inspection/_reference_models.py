@@ -66,12 +66,12 @@ def default_references(classification, n_samples, random_state, n_outputs=1):
     models : dict of str to estimator
         Unfitted models.
     """
-    n_neighbors = int(np.clip(np.sqrt(n_samples) / 2, 5, 50))
+    n_neighbors = min(int(np.clip(np.sqrt(n_samples) / 2, 5, 50)), n_samples)
     trees = _trees(classification, n_samples, random_state)
     if n_outputs > 1 and isinstance(trees, HistGradientBoostingRegressor):
         trees = MultiOutputRegressor(trees)
     if classification:
-        kernel = Nystroem(n_components=min(100, n_samples // 4), random_state=random_state)
+        kernel = Nystroem(n_components=min(100, max(1, n_samples // 4)), random_state=random_state)
         return {
             "kernel logistic regression": make_pipeline(
                 StandardScaler(), kernel, LogisticRegression(max_iter=1000)

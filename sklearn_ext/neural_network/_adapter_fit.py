@@ -289,7 +289,9 @@ class AdapterFit:
     def _as_of(self, net):
         """Attributes of an adapter that stopped now."""
         copied = self._copy_with(copy.deepcopy(net))
-        return {name: vars(copied)[name] for name in ("estimator_", *OF_DATA) if name in vars(copied)}
+        return {
+            name: vars(copied)[name] for name in ("estimator_", *OF_DATA) if name in vars(copied)
+        }
 
     def _settings(self):
         """Fields of `LoRASettings`, as plain values that the fitted estimator can keep."""

@@ -163,7 +163,10 @@ class BaseNet(
         rows = self._read_rows(X, reset=False)
         check_consistent_length(rows, y)
         y = self._read_target(y, reset=False)
-        return rows, y, self._row_weights(y, checked_weights(sample_weight, len(rows)))
+        weights = self._row_weights(y, checked_weights(sample_weight, len(rows)))
+        if weights is not None and not np.any(weights):
+            raise ValueError("all its rows have the weight 0 by class_weight.")
+        return rows, y, weights
 
     # Training
 

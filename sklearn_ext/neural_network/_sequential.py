@@ -21,6 +21,7 @@ __all__ = ["BaseRecurrent"]
 
 STEPS, STEPS_WITHOUT_STEM = 450, 1000  # of gradients
 STEPS_IN_STEM = 2**13  # of the sequences of a batch
+MOST_ROUNDING = 1e-13  # spread over mean of a channel that is constant but for rounding
 STEPS_AT_ONCE = 2**16  # padded steps that are predicted in one go
 
 
@@ -73,7 +74,7 @@ class BaseRecurrent(PooledStates, OnnxExportMixin, BaseNet):
         _check_units(values)
         self._center = np.average(values, axis=0, weights=of_steps)
         spread = np.sqrt(np.average((values - self._center) ** 2, axis=0, weights=of_steps))
-        varies = spread > 1e-10 * np.abs(self._center)
+        varies = spread > MOST_ROUNDING * np.abs(self._center)
         self._scale = np.where(varies, 1.0 / np.where(varies, spread, 1.0), constant_scale)
         self._n_nets = self.n_members
         self._architecture = self._chosen_architecture(int(sequences.lengths.max()))

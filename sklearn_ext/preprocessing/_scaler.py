@@ -201,6 +201,18 @@ def moments(values, lengths):
         Standard deviations (divided by the count); 1 where they are no more than the rounding
         of a constant.
     """
+    unit = _units(values)
+    mean, scale = _plain_moments(np.asarray(values, dtype=np.float64) / unit, lengths)
+    return mean * unit, np.where(scale > 0, scale * unit, 1.0)
+
+
+def _units(values):
+    """Powers of two near the largest magnitudes of columns: no square is too large or small."""
+    return np.exp2(np.frexp(np.abs(values).max(axis=0).astype(np.float64))[1] - 1.0)
+
+
+def _plain_moments(values, lengths):
+    """Mean and standard deviation, 0 for a constant, of columns of moderate size."""
     starts, counts = np.cumsum(lengths) - lengths, lengths[:, None]
     mean = np.add.reduceat(values, starts, axis=0, dtype=np.float64) / counts
     centered = values - np.repeat(mean, lengths, axis=0)
@@ -209,4 +221,4 @@ def moments(values, lengths):
     variance = np.add.reduceat(centered**2, starts, axis=0) / counts - slip**2
     rounding = counts * np.finfo(np.float64).eps
     constant = variance <= rounding * variance + (rounding * mean) ** 2
-    return mean, np.where(constant, 1.0, np.sqrt(np.maximum(variance, 0.0)))
+    return mean, np.where(constant, 0.0, np.sqrt(np.maximum(variance, 0.0)))

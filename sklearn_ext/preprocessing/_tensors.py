@@ -264,14 +264,14 @@ def _plain_dtype(dtype):
 
 def _n_bytes(x):
     """Bytes of the elements, as each library counts them."""
-    if hasattr(x, "estimated_size"):  # polars
+    if hasattr(type(x), "estimated_size"):  # polars; columns of pandas are attributes too
         return int(x.estimated_size())
-    if hasattr(x, "memory_usage"):  # pandas
+    if hasattr(type(x), "memory_usage"):  # pandas
         columns_only = {"index": False} if hasattr(x, "index") else {}  # an index has none
         return int(np.sum(x.memory_usage(**columns_only, deep=True)))
-    if hasattr(x, "tocoo"):  # scipy
+    if hasattr(type(x), "tocoo"):  # scipy
         return sum(part.nbytes for part in _scipy_parts(x))
-    if hasattr(x, "element_size"):  # torch
+    if hasattr(type(x), "element_size"):  # torch
         return sum(part.element_size() * part.nelement() for part in _torch_parts(x))
     return int(getattr(x, "nbytes", 0))
 
@@ -290,7 +290,7 @@ def _torch_parts(x):
 
 def _axis_names(x, sizes, axes, axis_order):
     rank = len(sizes)
-    own = getattr(x, "dims", None) or _torch_names(x)
+    own = x.dims if hasattr(type(x), "dims") else _torch_names(x)
     if axes is None and own:
         return tuple(map(str, own))
     if axes is not None:
@@ -311,7 +311,7 @@ def _axis_names(x, sizes, axes, axis_order):
 
 def _torch_names(x):
     """Names of a named tensor of torch, None for all else."""
-    if not hasattr(x, "refine_names") or not x.has_names():
+    if not hasattr(type(x), "refine_names") or not x.has_names():
         return None
     return [f"axis_{i}" if name is None else name for i, name in enumerate(x.names)]
 

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from sklearn_ext._documentation import DocumentationLinkMixin
+from sklearn_ext._missing import is_missing
 from sklearn_ext._sequence_values import AXIS_ORDERS, oriented
 from sklearn_ext._sequences import read_sequences
 from sklearn_ext._validation import (
@@ -318,11 +319,15 @@ def placements(lengths, window, stride, reach=0):
 def _as_panel(X):
     """Take a one-dimensional series for a panel of one."""
     if isinstance(X, list | tuple):
-        is_series = len(X) > 0 and all(np.isscalar(value) for value in X)
+        is_series = len(X) > 0 and all(map(_is_one_value, X))
     else:
         array = np.asarray(X)
-        is_series = array.ndim == 1 and (array.dtype != object or _are_texts(array))
+        is_series = array.ndim == 1 and (array.dtype != object or all(map(_is_one_value, array)))
     return np.asarray(X)[None] if is_series else X
+
+
+def _is_one_value(value):
+    return np.isscalar(value) or is_missing(value)
 
 
 def _coded(y):

@@ -7,7 +7,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from lora_bases import DOUBLE, adapt, every_kind, generator, make_base, matrix_of, normal, shake  # noqa: E402
-from torch import nn  # noqa: E402
 
 from sklearn_ext._torch.batches import Batch  # noqa: E402
 from sklearn_ext._torch.losses import SquaredError  # noqa: E402

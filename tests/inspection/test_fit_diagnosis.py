@@ -267,6 +267,30 @@ def test_weights_change_the_verdict_the_curve_and_the_ceiling():
     assert_allclose(by_weight.noise_ceiling, 0.95, atol=0.03)
 
 
+def test_rows_of_weight_0_are_as_if_they_were_not_there():
+    X, y = sine(0.3, n=100)
+    weight = np.r_[np.ones(40), np.zeros(60)]
+    X[40:], y[40:] = 1e3, 1e6
+    options = {"random_state": 0, "references": CHEAP}
+    found = diagnose_fit(Ridge(), X, y, sample_weight=weight, **options)
+    few = diagnose_fit(Ridge(), X[:40], y[:40], sample_weight=np.ones(40), **options)
+    assert_allclose(found.validation_scores, few.validation_scores)
+    assert found.verdict == few.verdict
+
+
+@pytest.mark.parametrize(
+    ("scoring", "low", "message"),
+    [
+        ("neg_mean_poisson_deviance", 0.0, "cannot score predictions that are all right"),
+        ("neg_mean_gamma_deviance", 1e-3, "reference model '.*' cannot be fitted or scored"),
+    ],
+)
+def test_scores_that_some_predictions_have_not(scoring, low, message):
+    X, y = sine(0.3)
+    with pytest.raises(ValueError, match=message):
+        diagnose_fit(DummyRegressor(), X, np.maximum(y, low), scoring=scoring, random_state=0)
+
+
 def test_requests_of_the_user_hold_where_routing_is_enabled():
     X, y = sine(0.3, n=60)
     options = {"sample_weight": np.arange(60.0), "references": CHEAP, "random_state": 0}
@@ -487,6 +511,7 @@ class TwoColumns(Ridge):
         (None, {}, TypeError, "must be a classifier or a regressor, got NoneType"),
         (Ridge(), {"y": None}, ValueError, "y=None: a diagnosis needs targets"),
         (Ridge(), {"references": [Ridge()]}, TypeError, "dict of names to estimators.*got list"),
+        (Ridge(), {"references": {"constant": Ridge()}}, ValueError, "Give another name"),
         (Ridge(), {"scoring": ["r2"]}, TypeError, r"scoring must be one score.*got \['r2'\]"),
         (Ridge(), {"y": np.ones(40)}, ValueError, "one value 1.0 only"),
         (Ridge(), {"y": np.full(40, np.nan)}, ValueError, "y contains NaN or infinity"),

@@ -92,6 +92,15 @@ def test_polynomial_draws_rows_curve_and_interval(ax):
     ax.figure.canvas.draw()
 
 
+@pytest.mark.parametrize("kind", [np.asarray, list])
+def test_polynomial_of_a_frame_draws_rows_without_a_name(ax, kind):
+    frame = pytest.importorskip("pandas").DataFrame({"speed": X[:, 0]})
+    model = PolynomialRegressor(5).fit(frame, Y)
+    display = PolynomialFitDisplay.from_estimator(model, kind(X), Y, ax=ax)
+    expected = PolynomialFitDisplay.from_estimator(model, frame, Y)
+    assert_array_equal(display.line_.get_ydata(), expected.line_.get_ydata())
+
+
 @pytest.mark.parametrize("package", ["pandas", "polars"])
 def test_polynomial_of_a_frame_names_its_column(ax, package):
     frame = pytest.importorskip(package).DataFrame({"speed": X[:, 0]})

@@ -575,7 +575,7 @@ def test_what_is_wrong_with_shards_is_told(tmp_path, what):
     else:
         stored = json.loads(index.read_text())
         places = stored["weight_map"]
-        stored["weight_map"] = {name: shards[0].name for name in places}
+        stored["weight_map"] = dict.fromkeys(places, shards[0].name)
         index.write_text(json.dumps(stored))
     base = CausalLanguageModel(folder, max_length=16, random_state=0)
     for quantization in ("int8", None) if what != "other shard" else ("int8",):

@@ -133,7 +133,9 @@ def test_a_base_of_other_labels_is_refused():
     stored = pickle.dumps(LoRAAdapter.from_fitted(words, **fields).fit(X, words.predict(X)))
     with pytest.raises(ValueError, match=r"classes are array\(\[0, 1\]\)"):
         pickle.loads(stored).attach_base(numbers)
-    assert pickle.loads(stored).attach_base(FrozenEstimator(words)).predict(X[:1])[0] in words.classes_
+    assert (
+        pickle.loads(stored).attach_base(FrozenEstimator(words)).predict(X[:1])[0] in words.classes_
+    )
 
 
 def test_an_adapter_that_is_not_fitted_keeps_its_base(base):
@@ -337,7 +339,9 @@ def test_partial_fit_of_classes_that_the_base_knows():
 def test_classes_are_for_classifiers(base):
     X, y = make_data(1)
     for adapter in (LoRAAdapter.from_fitted(base, **SHORT), LoRAAdapter(clone(base), **SHORT)):
-        with pytest.raises(ValueError, match="are for classifiers, but the base is a FFNNRegressor"):
+        with pytest.raises(
+            ValueError, match="are for classifiers, but the base is a FFNNRegressor"
+        ):
             adapter.partial_fit(X, y, classes=[0, 1])
 
 

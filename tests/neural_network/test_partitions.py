@@ -280,3 +280,21 @@ def test_held_out_rows_are_refused():
     X, y = table()
     with pytest.raises(ValueError, match="early_stopping=True needs rows that are held out"):
         net(early_stopping=True).fit(lazily(X), lazily(y))
+
+
+@pytest.mark.parametrize("kind", [FFNNRegressor, PolynomialRegressor])
+@pytest.mark.parametrize("form", ["frame", "array"])
+def test_partitions_of_no_rows_give_none(kind, form):
+    X, y = table()
+    model = (net() if kind is FFNNRegressor else kind(2)).fit(X, y)
+    if form == "array":
+        lazy = da.concatenate([lazily(X[:80]), lazily(X[:80])[X[:80, 0] > 99.0]])
+    else:
+        frames, pandas = pytest.importorskip("dask.dataframe"), pytest.importorskip("pandas")
+        frame = pandas.DataFrame(X[:80], columns=list("abcd"))
+        model.fit(pandas.DataFrame(X, columns=list("abcd")), y)
+        lazy = frames.from_pandas(frame, npartitions=2)
+        lazy = lazy.map_partitions(lambda part: part[part.index < 40])
+        X = frame.iloc[:40]
+    expected = model.predict(X[:80])
+    assert_allclose(model.predict(lazy).compute(), expected)

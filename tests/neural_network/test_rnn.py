@@ -127,6 +127,13 @@ def test_scale_of_the_channels_does_not_matter():
     )
 
 
+def test_a_channel_far_from_zero_is_seen():
+    far = np.random.default_rng(0).normal(size=(20, 9, 1)) + 2.0**37
+    model = RNNClassifier(max_iter=1, random_state=0).fit(far, np.arange(20) % 2)
+    near = clone(model).fit(far - 2.0**37, np.arange(20) % 2)
+    assert_allclose(model.predict_proba(far), near.predict_proba(far - 2.0**37), atol=1e-4)
+
+
 def test_constant_channels_are_harmless():
     constant = np.concatenate([EVEN, np.full((90, 20, 1), 1e8)], axis=2)
     assert np.all(np.isfinite(short().fit(constant, y).predict_proba(constant)))

@@ -148,6 +148,13 @@ def test_errors_of_a_validation_set_say_so(rows, labels, message):
         regressor().fit(X, y, validation_set=(X, np.full(80, np.nan)))
 
 
+def test_a_validation_set_of_classes_without_weight_is_refused():
+    three = np.arange(80) % 3
+    watched, model = three == 0, classifier(class_weight={0: 0.0, 1: 1.0, 2: 1.0})
+    with pytest.raises(ValueError, match="validation_set: all its rows have the weight 0"):
+        model.fit(X, three, validation_set=(X[watched], three[watched]))
+
+
 def test_length_of_y_is_checked_before_its_classes():
     with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[80, 9\]"):
         classifier().fit(X, ["a"] * 9)

@@ -127,3 +127,11 @@ def test_tensors_have_no_columns():
     scaler = SequenceScaler().set_output(transform="pandas").fit(PADDED)
     assert not hasattr(scaler, "get_feature_names_out")
     assert isinstance(scaler.transform(PADDED), np.ndarray)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-160, 1e160, 1e300])
+@pytest.mark.parametrize("per", ["channel", "series"])
+def test_squares_of_any_unit_are_no_trouble(unit, per):
+    X = np.random.default_rng(0).normal(size=(3, 7, 2))
+    found = SequenceScaler(per=per).fit_transform(X * [1.0, unit])
+    assert_allclose(found, SequenceScaler(per=per).fit_transform(X), rtol=1e-9, atol=1e-12)

@@ -154,6 +154,13 @@ def test_names_that_the_object_carries():
     assert describe_tensor(np.ones((2, 3)).view(Labelled)).axes == ("station", "day")
 
 
+def test_columns_may_have_the_names_of_methods():
+    pandas = pytest.importorskip("pandas")
+    names = ["dims", "estimated_size", "refine_names", "tocoo", "element_size", "lazy", "collect"]
+    found = describe_tensor(pandas.DataFrame(np.ones((2, 7)), columns=names))
+    assert found == describe_tensor(pandas.DataFrame(np.ones((2, 7))))
+
+
 def test_text_form():
     found = describe_tensor(np.zeros((1000, 100, 10), np.float32))
     assert str(found) == (

@@ -131,11 +131,18 @@ def test_kinds_of_one_series():
     kinds = [series, series.tolist(), series[None], [series], [series[:, None]]]
     for library in ("pandas", "polars"):
         kinds.append(pytest.importorskip(library).Series(series))
+    kinds.append(pytest.importorskip("pandas").Series(series, dtype=object))
     for kind in kinds:
         samples = SlidingWindow(3).make_samples(kind)
         assert_array_equal(samples.X[:, :, 0], windows_by_loop(series, 3, 1)[:-1])
         assert_array_equal(samples.y, series[3:])
         assert_array_equal(SlidingWindow(3).last_windows(kind)[0, :, 0], series[-3:])
+
+
+@pytest.mark.parametrize("form", [list, np.array])
+def test_a_missing_step_of_one_series_is_named(form):
+    with pytest.raises(ValueError, match="NaN: sample 0, step 1"):
+        SlidingWindow(3).make_samples(form([1.0, None, 2.0, 3.0, 4.0]))
 
 
 def test_samples_of_channels_first():
