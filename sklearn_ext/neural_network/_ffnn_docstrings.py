@@ -125,8 +125,8 @@ _NOTES = """\
     is too large to be kept, batch by batch; with `categorical_features` it is made dense at once.
 
     Up to 64 rows a fit takes full batches without held-out rows, and `sample_weight` counts
-    repetitions exactly: weight 2 is the row twice, weight 0 no row. For mini-batches this holds in
-    expectation.
+    repetitions exactly: weight 2 is the row twice, weight 0 no row; ``solver="lbfgs"`` may magnify
+    the rounding that differs. For mini-batches this holds in expectation.
 
     References
     ----------

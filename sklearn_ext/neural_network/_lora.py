@@ -356,7 +356,8 @@ class LoRAAdapter(
         ----------
         path : str or path-like
             Directory, made where it is missing. It gets ``adapter_config.json`` and
-            ``adapter_model.safetensors``, which holds the fingerprint of the base besides.
+            ``adapter_model.safetensors``, which holds the fingerprint of the base besides, but for
+            the layers that are trained whole.
 
         Notes
         -----
@@ -414,7 +415,7 @@ class LoRAAdapter(
         Raises
         ------
         ValueError
-            If it is another base, by the fingerprint of its weights.
+            If it is another base, by the fingerprint of its weights, or has other labels.
         """
         return self._attach(base)
 

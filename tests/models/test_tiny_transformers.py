@@ -204,6 +204,19 @@ def test_encoders_can_be_read_so(encoder, precision):
         assert_array_equal(model.predict_proba(TEXTS), whole.predict_proba(TEXTS))
 
 
+def test_an_adapter_brings_its_head_to_a_base_that_drew_another(encoder, tmp_path):
+    fields = {"max_length": 16, "max_iter": 0}
+    first, second = (
+        TransformerClassifier(encoder[0], **fields, random_state=seed).fit(TEXTS, LABELS)
+        for seed in range(2)
+    )
+    adapter = LoRAAdapter.from_fitted(first, max_iter=1, random_state=0).fit(TEXTS, LABELS)
+    adapter.save_adapter(tmp_path)
+    loaded = LoRAAdapter.load_adapter(tmp_path, second)
+    assert np.abs(first.predict_proba(TEXTS) - second.predict_proba(TEXTS)).max() > 0
+    assert_array_equal(loaded.predict_proba(TEXTS), adapter.predict_proba(TEXTS))
+
+
 def test_a_file_of_another_model_is_refused(tmp_path):
     auto = transformers.AutoModelForCausalLM
     folder, _ = saved(tmp_path, "llama", auto, CAUSAL["llama"])
