@@ -138,8 +138,7 @@ def _has_rows(argument):
 def _call(estimator, name, rows, args, kwargs, n_results):
     """Call a method on one partition; a single result comes in a tuple, as several do."""
     if not len(rows):  # a partition of which nothing is left: no row of what one row gives
-        args = [_one_row(estimator, value) if _has_rows(value) else value for value in args]
-        result = getattr(estimator, name)(_one_row(estimator, rows), *args, **kwargs)
+        result = _result_of_one_row(estimator, getattr(type(estimator), name), rows, args, kwargs)
         return tuple(part[:0] for part in (result if n_results > 1 else (result,)))
     result = getattr(estimator, name)(rows, *args, **kwargs)
     return result if n_results > 1 else (result,)

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -138,13 +137,12 @@ def fingerprint(module: nn.Module, without: Iterable[str] = ()) -> str:
     >>> fingerprint(layer) == before
     False
     """
+    weights: dict[str, nn.Parameter | StoredWeight] = dict(module.named_parameters())
     if isinstance(module, LoRAModule):
-        weights: dict[str, Any] = dict(module.frozen_weights())
-        sums = module.base_checksums()
-    else:
-        weights = dict(module.named_parameters())
-        sums = {name: checksum(weight) for name, weight in weights.items()}
+        weights = module.frozen_weights()
     digest = hashlib.sha256()
     for name in sorted(set(weights) - set(without)):
-        digest.update(f"{name} {tuple(weights[name].shape)} {sums[name]};".encode())
+        weight = weights[name]
+        kept = int(weight.checksum) if isinstance(weight, StoredWeight) else checksum(weight)
+        digest.update(f"{name} {tuple(weight.shape)} {kept};".encode())
     return digest.hexdigest()

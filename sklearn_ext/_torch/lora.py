@@ -165,9 +165,6 @@ class LoRAModule(nn.Module):
         kept_whole = {n: p for n, p in self._frozen.items() if n not in found.layers}
         self._frozen = FrozenWeights(kept_whole)
         self.register_buffer("quantization_error", found.error)
-        # In the order of the layers. A module that is made anew gets those of the stored one.
-        sums = [found.checksums[name] for name in found.layers]
-        self.register_buffer("checksums", torch.tensor(sums, dtype=torch.int64))
 
     def _adds(self, name: str) -> bool:
         """Whether a change can be added to the outputs of the one layer that has the weight."""
@@ -351,17 +348,11 @@ class LoRAModule(nn.Module):
         stored = {name: stored_weight(layers[0]) for name, layers in self._quantized.items()}
         return {name: stored.get(name) or self._frozen[name] for name in self._names}
 
-    def base_checksums(self) -> dict[str, int]:
-        """Give the CRC-32 of each parameter that the module was made of, by name."""
-        sums = zip(self._quantized, self.checksums.tolist() if self._quantized else (), strict=True)
-        return {name: checksum(frozen) for name, frozen in self._frozen.items()} | dict(sums)
-
     def keeps(self, name: str, weight: Tensor) -> bool:
         """Tell whether a weight is the one of this name that the module was made of."""
         self.check_base()
         if name in self._quantized:
-            number = list(self._quantized).index(name)
-            return int(self.checksums[number]) == checksum(weight)
+            return int(stored_weight(self._quantized[name][0]).checksum) == checksum(weight)
         frozen = self._frozen[name]
         return frozen.data_ptr() == weight.data_ptr() or torch.equal(frozen, weight)
 

@@ -70,13 +70,20 @@ class StoredWeight(nn.Module):
         Weight. It is not kept.
     rows_first : bool
         Whether the last axis, not the one before, is that of the inputs.
+
+    Attributes
+    ----------
+    checksum : torch.Tensor of shape (), int64
+        CRC-32 of the weight that this stands for, set by who quantises it.
     """
 
     codes: Tensor
+    checksum: Tensor
 
     def __init__(self, weight: Tensor, rows_first: bool = True) -> None:
         super().__init__()
         self.shape, self.rows_first = weight.shape, rows_first
+        self.register_buffer("checksum", weight.new_zeros((), dtype=torch.int64))
 
     def dequantized(self, dtype: torch.dtype) -> Tensor:
         """Give the weight in a floating dtype."""

@@ -31,14 +31,11 @@ class QuantizedBase:
     ----------
     layers : dict of str to list of torch.nn.Module
         Layers with each quantised weight, by its first name.
-    checksums : dict of str to int
-        Of the weights before.
     error : torch.Tensor
         Norm of what was lost of all these weights over their norm.
     """
 
     layers: dict[str, list[nn.Module]]
-    checksums: dict[str, int]
     error: Tensor
 
 
@@ -84,25 +81,27 @@ def quantize_base(
             f"quantization={settings.quantization!r} finds no linear layer to quantise in "
             f"{type(base).__name__}. Use quantization=None."
         )
-    sums, lost, norm = {}, torch.zeros(()), torch.zeros(())
+    lost, norm = torch.zeros(()), torch.zeros(())
     for name, layers in found.items():
         told = _quantize_weight(loaded(given[name]), layers, changes.get(name), settings)
-        sums[name], lost, norm = told[0], lost + told[1], norm + told[2]
-    return QuantizedBase(found, sums, (lost / norm.clamp_min(torch.finfo(norm.dtype).tiny)).sqrt())
+        lost, norm = lost + told[0], norm + told[1]
+    return QuantizedBase(found, (lost / norm.clamp_min(torch.finfo(norm.dtype).tiny)).sqrt())
 
 
 def _quantize_weight(
     weight: Tensor, layers: list[nn.Module], change: LowRank | None, settings: LoRASettings
-) -> tuple[int, Tensor, Tensor]:
-    """Quantise a weight; its checksum, and the sums of squares of what is lost and of all."""
+) -> tuple[Tensor, Tensor]:
+    """Quantise a weight; the sums of squares of what is lost and of all."""
     assert settings.quantization is not None
     quantize_layers(layers, weight, settings.quantization)
     made_up_for: Tensor | float = 0.0
     if settings.init_lora_weights == "loftq" and change is not None:
         _share_the_work(weight, layers, change, settings)
         made_up_for = as_weight(change.change(), change.layout, weight.shape)
-    lost = stored_weight(layers[0]).dequantized(weight.dtype).sub_(weight).add_(made_up_for)
-    return checksum(weight), _square_sum(lost), _square_sum(weight)
+    stored = stored_weight(layers[0])  # of all of them, and by now the last one
+    stored.checksum.fill_(checksum(weight))
+    lost = stored.dequantized(weight.dtype).sub_(weight).add_(made_up_for)
+    return _square_sum(lost), _square_sum(weight)
 
 
 def _square_sum(values: Tensor) -> Tensor:
