@@ -14,7 +14,7 @@ def two_workers(threads_per_worker=1):
         threads_per_worker=threads_per_worker,
         processes=True,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # any free port: test processes run at once
     )
     with cluster, distributed.Client(cluster) as client:
         yield client
