@@ -52,7 +52,7 @@ class SeededDropout(nn.Module):
 
 def _empty(config: str, kind: str, dropout: float) -> nn.Module:
     """Build a model of any weights."""
-    with quiet_transformers() as transformers:
+    with quiet_transformers() as transformers, torch.random.fork_rng(devices=[]):
         settings = transformers.AutoConfig.for_model(**json.loads(config))
         auto = _class_for(transformers, kind, settings)
         with torch.device("meta"):

@@ -40,18 +40,17 @@ def quiet_transformers() -> Iterator[Any]:
     transformers = _transformers()
     logging = transformers.utils.logging
     with _lock:
-        level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        level = logging.get_verbosity()
         logging.set_verbosity_error()
-        logging.disable_progress_bar()
-        # The reader of GGUF has a bar of its own, which that does not reach.
+        # The reader of GGUF has a bar of its own, which the switch of the others does not reach.
+        # The function that turns that switch turns the hub's too, and none tells how that was.
         reader = import_module("transformers.modeling_gguf_pytorch_utils")
+        no_bar = _replaced(reader, tqdm=lambda items, *args, **options: items)
         try:
-            with _replaced(reader, tqdm=lambda items, *args, **options: items):
+            with no_bar, _replaced(logging, _tqdm_active=False):
                 yield transformers
         finally:
             logging.set_verbosity(level)
-            if bars:
-                logging.enable_progress_bar()
 
 
 @contextmanager
@@ -113,8 +112,9 @@ def read_model(model: Any) -> tuple[str, dict[str, Any]]:
     config : str
         JSON.
     found : dict
-        "definition" of the tokenizer, JSON of the package tokenizers; "n_tokens"; "start" and
-        "end", tokens of both ends of a text; "most", the tokens that the model can see at once.
+        "definition" of the tokenizer, JSON of the package tokenizers; "n_tokens", those that the
+        model knows; "start" and "end", tokens of both ends of a text, None where the tokenizer
+        names none; "most", the tokens that the model can see at once.
     """
     where, options = _source(model)
     with _reading(model) as transformers:
@@ -126,6 +126,8 @@ def read_model(model: Any) -> tuple[str, dict[str, Any]]:
     if len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens) - {"▁"}) == 0:
         raise ValueError("it has no vocabulary: files of the tokenizer are missing.")
     found = _described(tokenizer)
+    # A tokenizer may have got tokens that the model did not.
+    found["n_tokens"] = min(len(tokenizer), settings.get_text_config().vocab_size)
     positions = getattr(settings, "max_position_embeddings", None)  # whatever the file calls it
     if isinstance(positions, int) and positions > 0:
         found["most"] = min(found["most"], positions)
@@ -145,11 +147,10 @@ def _without_dropout(config: dict[str, Any]) -> str:
 def _described(tokenizer: Any) -> dict[str, Any]:
     names = ("bos_token_id", "cls_token_id", "eos_token_id", "sep_token_id")
     ids = [getattr(tokenizer, name) for name in names]
-    start = next((number for number in ids if number is not None), 0)
-    end = next((number for number in (ids[2], ids[3], start) if number is not None), 0)
+    start = next((number for number in ids if number is not None), None)
+    end = next((number for number in (ids[2], ids[3], start) if number is not None), None)
     return {
         "definition": tokenizer.backend_tokenizer.to_str(),
-        "n_tokens": len(tokenizer),
         "start": start,
         "end": end,
         "most": tokenizer.model_max_length,

@@ -103,6 +103,8 @@ class PooledClassifier(nn.Module):
         Draws the head.
     head_ratio : float, default=1.0
         Learning rate of the head over that of the encoder.
+    head_scale : float, default=0.1
+        Standard deviation of the head's weights, times the square root of the width.
     """
 
     def __init__(
@@ -113,12 +115,13 @@ class PooledClassifier(nn.Module):
         dropout: float,
         generator: torch.Generator,
         head_ratio: float = 1.0,
+        head_scale: float = 0.1,
     ) -> None:
         super().__init__()
         width = int(encoder.width)  # type: ignore[arg-type]
         self.encoder, self.pooling = encoder, pooling
         self.dropout = SharedDropout(dropout)
-        self.head = linear_layer(1, width, n_outputs, 0.1 / sqrt(width), generator)
+        self.head = linear_layer(1, width, n_outputs, head_scale / sqrt(width), generator)
         self.head_ratio = head_ratio
 
     def rate_ratio(self, name: str) -> float:

@@ -179,11 +179,11 @@ class AdapterBank:
         models = {name: self._estimator(adapters, name) for name in weights}
         first = next(iter(models.values()))
         adaptation = first._adaptation()
-        merged = adaptation.merged(first.estimator_)
-        module = adaptation.module(adaptation.merged(first._frozen_base()))
-        start = dict(module.named_parameters())
         learned = [adaptation.module(model.estimator_) for model in models.values()]
-        with torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad():  # or it could never be trained
+            merged = adaptation.merged(first.estimator_)
+            module = adaptation.module(adaptation.merged(first._frozen_base()))
+            start = dict(module.named_parameters())
             changed = [module.weights() for module in learned]
             for name, parameter in adaptation.module(merged).named_parameters():
                 values = [of[name] for of in changed]

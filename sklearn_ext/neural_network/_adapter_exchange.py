@@ -51,6 +51,8 @@ def load_adapter(adapter, path, params):
     `params` are those that were given for it by name.
     """
     import_optional("safetensors", extra="lora", purpose="load_adapter")
+    import torch
+
     from sklearn_ext._torch.adapter_files import read_adapter, tensors_into
 
     base, adaptation = adapter._frozen_base(), adapter._adaptation()
@@ -60,7 +62,7 @@ def load_adapter(adapter, path, params):
     if stored.notes.get(START) == "loftq":
         _check_quantization(adapter, stored.notes["quantization"])
         stored.settings[START] = "loftq"
-    with all_or_nothing(adapter):
+    with all_or_nothing(adapter), torch.inference_mode(False):
         adapter.set_params(**stored.settings)
         settings = {name: getattr(adapter, name) for name in ADAPTATION}
         adapter.estimator_ = adaptation.adapted(base, settings, adapter._generator())

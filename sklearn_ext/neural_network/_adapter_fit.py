@@ -2,6 +2,7 @@
 
 import copy
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -77,8 +78,10 @@ def _check_classes(classes, adapted):
             f"classes={classes!r} are for classifiers, but the base is a "
             f"{type(adapted).__name__}. Leave them out."
         )
-    known = getattr(adapted, "classes_", classes)
-    if classes is not None and not np.array_equal(np.unique(classes), known):
+    known = getattr(adapted, "classes_", None)  # a base that is not fitted knows none
+    if classes is None or known is None:
+        return
+    if not np.array_equal(np.unique(classes), known):
         raise ValueError(f"classes={classes!r}, but the base knows {known!r}.")
 
 
@@ -269,7 +272,8 @@ class AdapterFit:
         forwarded = forwarded_callbacks(self, model, self._copy_with)
         if not tells:
             vars(model)["_on_epoch"] = self._epoch_hook(task, X, y)
-        with task.propagate_callback_context(model), forwarded:
+        # What does not tell would be warned of, but the hook tells in its place.
+        with task.propagate_callback_context(model) if tells else nullcontext(), forwarded:
             fit()
         vars(model).pop("_on_epoch", None)
         task.call_on_fit_task_end(estimator=self, X=X, y=y)

@@ -106,7 +106,7 @@ class BaseNet(
             self._learn_target(y, ones, rows.dtype)
         valid = self._read_validation(validation_set)
         if not going_on:
-            self._watches_rows = valid is not None or self._holds_out(len(rows), partial)
+            self._watches_rows = valid is not None or self._holds_out(rows, partial)
         self._train(context, given, data, valid, partial=partial, going_on=going_on)
 
     # Parameters that the net is made of: it keeps them, whatever is set afterwards

@@ -52,6 +52,9 @@ class DelegatedMethods:
     ``_fitted_estimator()``, the adapted estimator or an error.
     """
 
+    # What a base's `predict` may be asked for, which scikit-learn cannot read off `**params`.
+    __metadata_request__predict = {"return_std": None}
+
     @available_if(base_has("predict"))
     def predict(self, X, **params):
         """Predict by the adapted estimator.

@@ -41,6 +41,8 @@ LOGITS_AT_ONCE = 2**25  # in predictions
     epochs="""10, or 3 for a pre-trained model. Few texts need far more with a
         net of our own.""",
     dropout="0.0",
+    places="""A pre-trained
+        model has it where it was trained with it.""",
     units=", in nats a token",
     score=": the mean log-likelihood a token",
     seen="windows",
@@ -262,7 +264,14 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
         if "config" in self._architecture:
             from sklearn_ext._torch.pretrained import PretrainedCausal
 
-            return TextLikelihood(PretrainedCausal(**{"packs": False} | self._architecture))
+            body = PretrainedCausal(**{"packs": False} | self._architecture)
+            if self._architecture["dropout"] and not body.has_dropout:
+                raise ValueError(
+                    f"dropout={self._architecture['dropout']} has no place in "
+                    f"model={str(self.model)!r}, which was written without layers of dropout. Set "
+                    "dropout=0.0; alpha, the weight decay, restrains it too."
+                )
+            return TextLikelihood(body)
         from sklearn_ext._torch.gpt import GPT
 
         return TextLikelihood(GPT(**self._architecture, generator=generator))
@@ -289,6 +298,9 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
     def _validation_score(self, raw, rows):
         """Mean log-likelihood a token."""
         return float(-raw.sum() / rows.seen_targets.sum())
+
+    def _n_samples(self, rows):
+        return len(np.unique(rows.owners))
 
     def _folds(self, rows, y, generator):
         """Hold out whole texts, not single windows of them."""

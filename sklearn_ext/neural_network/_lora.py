@@ -338,6 +338,8 @@ class LoRAAdapter(
             the adapter. That of a quantised base has whole weights again, without what quantising
             has lost; a :class:`~sklearn_ext.exceptions.PrecisionWarning` tells how much it is.
         """
+        import torch
+
         model, adaptation = self._fitted_estimator(), self._adaptation()
         error = getattr(adaptation.module(model), "quantization_error", None)
         if error is not None:
@@ -347,7 +349,8 @@ class LoRAAdapter(
                 PrecisionWarning,
                 stacklevel=2,
             )
-        return adaptation.merged(model)
+        with torch.inference_mode(False):  # or it could never be trained
+            return adaptation.merged(model)
 
     def save_adapter(self, path):
         """Write the changes, without the base, in the format of PEFT.

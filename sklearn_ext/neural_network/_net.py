@@ -222,8 +222,7 @@ class Net(skorch.NeuralNet):
 
     def _train_epoch(self, run):
         """Take the steps of an epoch; its mean loss, read from the device once."""
-        if not self.module_.training:
-            self.module_.train(True)
+        self.module_.train(True)  # parts may be as they are for predictions where the whole is not
         listened, sees_gradients = self._listens(BATCH_EVENTS), self._listens([GRADIENT_EVENT])
         # One running sum: small tensors kept between large ones would tear the heap apart.
         total, n_steps = 0.0, 0

@@ -77,7 +77,7 @@ class TrainingPlan:
         device = torch.device(net.device)
         dtype = self._training_dtype(rows.dtype, n_rows, batch_size, device)
         set_dtype(net.module_, net.optimizer_, dtype)
-        holds_out = valid is None and self._holds_out(n_rows, partial)
+        holds_out = valid is None and self._holds_out(rows, partial)
         folds = self._folds(rows, y, generator) if holds_out else None
         train, watched, forward = self._rows_of_run(data, valid, folds, device, dtype)
         steps_an_epoch = ceil(len(train) / batch_size)
@@ -295,9 +295,13 @@ class TrainingPlan:
         """Whether sequences of about the same length make a batch."""
         return True
 
-    def _holds_out(self, n_rows, partial):
+    def _holds_out(self, rows, partial):
         """Whether a run without validation rows of the user's holds some out."""
-        return not partial and self._stops_early(n_rows)
+        return not partial and self._stops_early(self._n_samples(rows))
+
+    def _n_samples(self, rows):
+        """Hook: the number of what is held out as a whole."""
+        return len(rows)
 
     def _stops_early(self, n_rows):
         if self.solver == "lbfgs":

@@ -49,8 +49,9 @@ class SkorchAdaptation:
         module = LoRAModule(self.module(base), LoRASettings(**settings), generator)
         net = _copy_with(base, module)
         vars(net)["_adaptation"] = settings
-        if isinstance(base, NeuralNetClassifier) and not base.classes:
-            vars(net)["classes"] = list(base.classes_)  # or the next y decides
+        # Or the next y decides, as it does where a net was initialised and has loaded its weights.
+        if isinstance(base, NeuralNetClassifier) and hasattr(base, "classes_"):
+            vars(net)["classes"] = list(base.classes_)
         return net
 
     def merged(self, net):

@@ -25,8 +25,8 @@ _PARAMETERS = """\
         Weight decay: every step takes the share ``learning rate * alpha`` off each weight, biases
         excepted.
     batch_size : int or "auto", default="auto"
-        Texts that one step sees. "auto" is all of them up to 64, else n / 8 within 8 and 32.
-        $batches
+        Number of $seen that one step sees. "auto" is all of them up to 64, else n / 8 within 8 and
+        32. $batches
     learning_rate_init : float or "auto", default="auto"
         Largest learning rate, > 0. "auto" is ``$rate / hidden_size`` for a net of our
         own and 5e-5 for a pre-trained one$new_head.
@@ -41,7 +41,7 @@ _PARAMETERS = """\
         Share of texts that is held out, in (0, 1).
     dropout : float, default=$dropout
         Probability, in [0, 1), that a unit of a token is left out of a step; in a full batch the
-        same units of all tokens.
+        same units of all tokens. $places
     gradient_checkpointing : bool, default=False
         Whether blocks are computed anew for gradients, which takes about a third more time and far
         less memory, as nothing inside of a block is kept. Results are the same.
@@ -68,7 +68,7 @@ _NOTES = """\
     X is a list, tuple, array or Series of strings; or a table, each row of which is read as the
     text of its cells with a space between them, numbers with three significant digits. $reading
 
-    Up to 64 texts a fit takes full batches. Then `sample_weight` counts repetitions: weight 2 is
+    Up to 64 $seen a fit takes full batches. Then `sample_weight` counts repetitions: weight 2 is
     the text twice, weight 0 no text. For mini-batches this holds in expectation. (The merges of
     "bpe" are learned from each text of positive weight once.)
 

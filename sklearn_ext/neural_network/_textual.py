@@ -128,6 +128,8 @@ class BaseText(BaseNet):
 
         with _naming(self.model):
             config, found = read_model(self.model)
+            if found["end"] is None and not self._frames_texts:
+                raise ValueError("its tokenizer names no token for the end of a text, eos_token.")
         self._check_sees(found.pop("most"))
         longest = self.max_length if self._frames_texts else None
         self.tokenizer_ = StoredTokenizer(**found, longest=longest, is_framed=self._frames_texts)

@@ -5,6 +5,7 @@ Both tokenizers are plain values: they are pickled with an estimator, and compar
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 
 import numpy as np
 
@@ -51,6 +52,9 @@ class ByteTokenizer:
         """List the tokens of texts that follow others: the same."""
         return self.encode(texts)
 
+    def special_token(self, string):
+        """Number of a special token: there is none that has a string."""
+
     def decode(self, tokens):
         """Make a text of tokens; bytes that are not UTF-8 become U+FFFD."""
         return bytes(token for token in tokens if token < 256).decode("utf-8", "replace")
@@ -65,8 +69,8 @@ class StoredTokenizer:
     definition : str
         JSON.
     n_tokens : int
-        Size of the vocabulary, with the tokens of both ends.
-    start, end : int
+        Tokens that the model knows, those of both ends included.
+    start, end : int or None
         What every text begins and ends with; of no use if texts are framed.
     longest : int or None
         Length at which texts are cut, frame included; None for never.
@@ -87,7 +91,19 @@ class StoredTokenizer:
         _check_unicode(texts)
         model = _loaded(self.definition, self.longest)
         found = model.encode_batch(texts, add_special_tokens=self.is_framed)
-        return [np.array(encoding.ids, dtype=np.int64) for encoding in found]
+        return [self._known(encoding.ids) for encoding in found]
+
+    def _known(self, tokens):
+        """Make an array of tokens; an error, if there is one that the model does not know."""
+        tokens = np.array(tokens, dtype=np.int64)
+        if tokens.max(initial=0) >= self.n_tokens:
+            name = _loaded(self.definition, self.longest).id_to_token(int(tokens.max()))
+            raise ValueError(
+                f"A text holds {name!r}, a token that was added to the tokenizer and not to the "
+                f"model, which knows {self.n_tokens}. Resize the embeddings of the model and save "
+                "it again, or take the token out of the tokenizer or the texts."
+            )
+        return tokens
 
     def encode_behind(self, texts):
         """List the tokens of texts that follow others, int64.
@@ -101,7 +117,13 @@ class StoredTokenizer:
         _check_unicode(texts)
         model = _loaded(self.definition, self.longest)
         found = [_behind(model, text) for text in texts]
-        return [np.array(tokens, dtype=np.int64) for tokens in found]
+        return [self._known(tokens) for tokens in found]
+
+    def special_token(self, string):
+        """Number of the special token, which `decode` leaves out, that is written so; or None."""
+        added = _loaded(self.definition, self.longest).get_added_tokens_decoder()
+        special = {token.content: number for number, token in added.items() if token.special}
+        return special.get(string)
 
     def decode(self, tokens):
         """Make a text of tokens, without special ones."""
@@ -204,7 +226,8 @@ class Ending:
     tokenizer : ByteTokenizer or StoredTokenizer
         Of the tokens.
     stop : tuple of str
-        Strings in front of which it ends, not empty ones.
+        Strings in front of which it ends, not empty ones. That of a special token stands for the
+        token, which no text shows.
 
     Examples
     --------
@@ -228,9 +251,12 @@ class Ending:
                     "is drawn holds for certain. Take other characters."
                 )
 
+        found = {self.tokenizer.special_token(string) for string in self.stop} - {None}
+        object.__setattr__(self, "_ends", found | {self.tokenizer.end})
+
     def is_over(self, tokens):
         """Tell whether the text is complete with the last of its tokens."""
-        if tokens[-1] == self.tokenizer.end:
+        if int(tokens[-1]) in self._ends:
             return True
         if not self.stop:
             return False
@@ -241,6 +267,7 @@ class Ending:
 
     def text(self, tokens, prompt=()):
         """Make the text of all its tokens, which follow those of a prompt."""
-        text = continuation(self.tokenizer, prompt, tokens)
+        before = list(takewhile(lambda token: int(token) not in self._ends, tokens))
+        text = continuation(self.tokenizer, prompt, before)
         ends = [text.find(string) for string in self.stop if string in text]
         return text[: min(ends, default=len(text))]

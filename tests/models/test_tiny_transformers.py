@@ -34,6 +34,7 @@ CAUSAL = {
     "gpt_neox": {"hidden_dropout": 0.1},
     "opt": {"word_embed_proj_dim": 8, "ffn_dim": 16},
 }
+WITHOUT_DROPOUT = "llama", "mistral", "opt"  # have none, or none that is a layer
 ENCODERS = {"bert": {}, "distilbert": {"dim": 8, "hidden_dim": 16}, "roberta": {}}
 # Attention in plain steps; and of a pair of encoder and decoder the first.
 OTHER_ENCODERS = {
@@ -130,9 +131,30 @@ def test_weights_are_those_of_the_file_and_fit_moves_them(causal):
     for name, value in model.state_dict().items():
         assert_allclose(at_start[name], value, rtol=1e-6, atol=1e-12, err_msg=name)
     settings = {"max_length": 16, "max_iter": 20, "learning_rate_init": 0.01, "random_state": 0}
-    first, second = (CausalLanguageModel(folder, dropout=0.1, **settings).fit(TEXTS) for _ in "ab")
+    settings["dropout"] = 0.0 if folder.name in WITHOUT_DROPOUT else 0.1
+    first, second = (CausalLanguageModel(folder, **settings).fit(TEXTS) for _ in "ab")
     assert first.loss_ < first.loss_curve_[0]
     assert_array_equal(first.score_samples(TEXTS), second.score_samples(TEXTS))
+
+
+def test_dropout_is_heard_or_refused(causal):
+    folder, _ = causal
+    model = CausalLanguageModel(folder, max_length=16, max_iter=2, random_state=0).fit(TEXTS)
+    plain, asked = model.loss_curve_, model.set_params(dropout=0.3)
+    if folder.name in WITHOUT_DROPOUT:
+        with pytest.raises(ValueError, match=r"dropout=0\.3 has no place in model="):
+            asked.fit(TEXTS)
+        assert model.loss_curve_ is plain
+    else:  # from the first step on
+        assert asked.fit(TEXTS).loss_curve_[0] != plain[0]
+
+
+def test_an_encoder_without_dropout_has_it_in_front_of_the_head(tmp_path):
+    settings = {"num_key_value_heads": 1}
+    folder, _ = saved(tmp_path, "llama", transformers.AutoModel, settings)
+    model = TransformerClassifier(folder, max_length=16, max_iter=2, random_state=0)
+    curves = [model.set_params(dropout=p).fit(TEXTS, LABELS).loss_curve_ for p in (0.0, 0.3)]
+    assert curves[0][0] != curves[1][0]
 
 
 def test_tied_weights_stay_tied(causal):
@@ -313,6 +335,18 @@ def test_encoder_is_trained_as_a_whole_and_repeats(encoder, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_new_head_is_drawn_as_torch_draws_one(encoder):
+    texts, labels = TEXTS[:1] * 600, [str(label) for label in range(300)] * 2
+    model = TransformerClassifier(encoder[0], max_length=16, max_iter=0).fit(texts, labels)
+    module = model.net_.module_
+    with torch.random.fork_rng():
+        drawn = torch.nn.Linear(module.encoder.width, 300)
+    found, expected = (head.weight.detach().std().item() for head in (module.head, drawn))
+    assert_allclose(found, expected, rtol=0.1)
+    states = torch.ones(1, module.encoder.width)
+    assert torch.equal(module.train().dropout(states), states)
+
+
 @pytest.mark.parametrize("kind", OTHER_ENCODERS)
 def test_encoders_without_fused_attention(tmp_path, kind):
     folder, whole = saved(tmp_path, kind, transformers.AutoModel, OTHER_ENCODERS[kind])
@@ -341,7 +375,7 @@ def upper_adapters(base, **params):
 
 @pytest.mark.parametrize("params", [{"bias": "lora_only"}, {"quantization": "int8"}])
 def test_kept_states_of_lower_layers_change_nothing(causal, params):
-    base = untrained(causal[0], dropout=0.2)
+    base = untrained(causal[0], dropout=0.0 if causal[0].name in WITHOUT_DROPOUT else 0.2)
     plain, cached = (a.fit(TEXTS) for a in upper_adapters(base, **params))
     assert_allclose(plain.loss_curve_, cached.loss_curve_, rtol=1e-5)
     assert_allclose(plain.score_samples(TEXTS), cached.score_samples(TEXTS), rtol=1e-4)
