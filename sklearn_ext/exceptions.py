@@ -163,7 +163,7 @@ class ExtrapolationWarning(SklearnExtWarning):
 
 
 class SummaryWarning(SklearnExtWarning):
-    """Some documents got no summary from the backend.
+    """Some documents got no summary from the backend, or the cache could not be written to.
 
     Given once by a call of :class:`sklearn_ext.text.TextSummarizer` with ``on_error="warn"`` or
     ``"extractive"``. The message counts them and quotes the first; ``failures_`` holds all.

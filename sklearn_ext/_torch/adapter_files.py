@@ -26,6 +26,7 @@ from sklearn_ext._torch.adapter_config import (
 )
 from sklearn_ext._torch.lora import LoRAModule
 from sklearn_ext._torch.low_rank import LoRASettings, LowRank
+from sklearn_ext._torch.parameters import set_dtype
 from sklearn_ext._torch.shared_copies import name_of
 
 __all__ = ["StoredAdapter", "read_adapter", "tensors_into", "write_adapter"]
@@ -392,6 +393,8 @@ def tensors_into(module: LoRAModule, tensors: dict[str, Tensor], *, root: str = 
     ValueError
         If one is missing or has another shape.
     """
+    if any(tensor.dtype == torch.float64 for tensor in tensors.values()):
+        set_dtype(module, None, torch.float64)  # of a float64 table; that of the base may differ
     for name, change in _changes(module):
         path, owner = _owner(module.base, name)
         path = _outside(path, root)

@@ -43,7 +43,7 @@ class Engine:
     --------
     >>> from sklearn_ext import TextSummarizer
     >>> from sklearn_ext.text._engine import Engine
-    >>> outcomes, usage = Engine(TextSummarizer(max_sentences=1)).run(["A cat."])
+    >>> outcomes, usage, unstored = Engine(TextSummarizer(max_sentences=1)).run(["A cat."])
     >>> outcomes[0].summary
     'A cat.'
     """
@@ -71,10 +71,13 @@ class Engine:
             One for each text.
         usage : Usage
             Requests, tokens and cost.
+        unstored : OSError or None
+            Why an answer is not in the cache.
         """
         wanted = _wanted(texts)
         ledger = Ledger(self.params.budget, self.params.prices)
-        with self._summarizing(wanted, ledger) as (one, concurrency):
+        cache = None if self.params.cache is None else Cache(self.params.cache)
+        with self._summarizing(wanted, ledger, cache) as (one, concurrency):
             with _shown(self.params.progress, len(wanted)) as progress:
                 outcomes = run_batch(
                     wanted,
@@ -84,7 +87,8 @@ class Engine:
                     progress=progress,
                 )
         found = dict(zip(wanted, outcomes, strict=True))
-        return [found.get(text, Outcome("")) for text in texts], ledger.usage()
+        outcomes = [found.get(text, Outcome("")) for text in texts]
+        return outcomes, ledger.usage(), cache and cache.failure
 
     def estimate(self, texts):
         """Tell what `run` would use at most, without a request.
@@ -135,21 +139,23 @@ class Engine:
         )
 
     @contextmanager
-    def _summarizing(self, wanted, ledger):
+    def _summarizing(self, wanted, ledger, cache):
         """Give the function for one text and the number of threads for it."""
         if self.params.backend == "extractive":
             yield (lambda text: Outcome(self.extracted(text))), 1
             return
         backend = self._backend()
-        if wanted and hasattr(backend, "open"):
-            backend.open()  # a missing key or package is no failure of a document
+        # A missing key, package or folder is no failure of a document.
+        for opened in (backend, cache) if wanted else ():
+            if hasattr(opened, "open"):
+                opened.open()
         channel = Channel(
             backend,
             ledger,
             self.params.timeout,
             self._context(backend),
             self._count_tokens,
-            None if self.params.cache is None else Cache(self.params.cache),
+            cache,
         )
         try:
             yield (lambda text: self._asked(text, channel)), self.params.concurrency

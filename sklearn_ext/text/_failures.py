@@ -5,7 +5,7 @@ import warnings
 from sklearn_ext.exceptions import SummaryWarning
 from sklearn_ext.text._run_log import Failure
 
-__all__ = ["answer_for_failures", "failures_of"]
+__all__ = ["answer_for_failures", "failures_of", "warn_of_cache"]
 
 
 def failures_of(rows, outcomes):
@@ -28,6 +28,23 @@ def failures_of(rows, outcomes):
         for row, outcome in zip(rows, outcomes, strict=True)
         if outcome.error is not None
     ]
+
+
+def warn_of_cache(unstored):
+    """Warn of a cache that could not be written to; called two frames below a public method.
+
+    Parameters
+    ----------
+    unstored : OSError or None
+        What went wrong.
+    """
+    if unstored is not None:
+        warnings.warn(
+            f"Answers could not be stored in the cache: {unstored}. They are used, and will be "
+            "asked for again.",
+            SummaryWarning,
+            stacklevel=6,
+        )
 
 
 def answer_for_failures(result, on_error):

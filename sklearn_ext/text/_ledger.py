@@ -77,6 +77,11 @@ def _is_amount(value):
     return isinstance(value, Real) and not isinstance(value, bool) and value >= 0
 
 
+def _sum(*parts):
+    """Add pairs of numbers of tokens."""
+    return [sum(values) for values in zip(*parts, strict=True)]
+
+
 class Ledger:
     """Account of one call: reserves before each request, settles after it.
 
@@ -99,13 +104,14 @@ class Ledger:
 
     def __init__(self, budget, prices):
         self._budget, self._prices = budget or {}, prices
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._requests = self._cached = 0
         self._tokens = [0, 0]  # spent
-        self._held = [0, 0]  # reserved for what is under way, or lost with its answer
+        self._lost = [0, 0]  # reserved for requests that may be charged, but had no answer
+        self._held = [0, 0]  # reserved for what is under way
 
     def reserve(self, tokens_in, tokens_out):
-        """Set aside what a request may use.
+        """Set aside what a request may use; wait where that depends on what is under way.
 
         Parameters
         ----------
@@ -117,23 +123,30 @@ class Ledger:
         BackendError
             Of kind ``"budget"``, if the request could exceed the budget. Nothing is set aside.
         """
-        with self._lock:
-            read = self._tokens[0] + self._held[0] + tokens_in
-            made = self._tokens[1] + self._held[1] + tokens_out
-            after = {
-                "requests": self._requests + 1,
-                "tokens": read + made,
-                "cost": price(read, made, self._prices),
-            }
-            for key, limit in self._budget.items():
-                if after[key] > limit:
+        needed = tokens_in, tokens_out
+        with self._changed:
+            # Requests under way mostly use less than was set aside for them.
+            while self._excess(self._tokens, self._lost, self._held, needed):
+                excess = self._excess(self._tokens, self._lost, needed)
+                if excess:
                     raise BackendError(
-                        f"The next request could exceed budget={self._budget!r}: "
-                        f"{key} would reach {after[key]:g}.",
+                        f"The next request could exceed budget={self._budget!r}: {excess}.",
                         kind="budget",
                     )
+                self._changed.wait()
             self._requests += 1
-            self._held = [self._held[0] + tokens_in, self._held[1] + tokens_out]
+            self._held = _sum(self._held, needed)
+
+    def _excess(self, *parts):
+        """Tell what one more request, with which tokens are the sum of the parts, would exceed."""
+        read, made = _sum(*parts)
+        after = {
+            "requests": self._requests + 1,
+            "tokens": read + made,
+            "cost": price(read, made, self._prices),
+        }
+        over = [key for key, limit in self._budget.items() if after[key] > limit]
+        return f"{over[0]} would reach {after[over[0]]:g}" if over else ""
 
     def settle(self, reserved, used):
         """Replace what was set aside by what was used.
@@ -145,9 +158,14 @@ class Ledger:
         used : tuple of two ints
             Tokens that were read and generated.
         """
-        with self._lock:
-            self._held = [held - part for held, part in zip(self._held, reserved, strict=True)]
-            self._tokens = [old + new for old, new in zip(self._tokens, used, strict=True)]
+        with self._changed:
+            self._release(reserved)
+            self._tokens = _sum(self._tokens, used)
+
+    def _release(self, reserved):
+        """Take off what was set aside, and wake those who wait for it."""
+        self._held = [held - part for held, part in zip(self._held, reserved, strict=True)]
+        self._changed.notify_all()
 
     def fail(self, reserved, error):
         """Give back what was set aside for a request that failed, unless it may be charged.
@@ -156,15 +174,17 @@ class Ledger:
         ----------
         reserved : tuple of two ints
             Arguments of `reserve`.
-        error : BackendError
-            Why it failed.
+        error : BaseException
+            Why it failed; what is no :class:`~sklearn_ext.exceptions.BackendError` may be charged.
         """
-        if error.kind not in MAYBE_CHARGED:
-            self.settle(reserved, (0, 0))
+        with self._changed:
+            self._release(reserved)
+            if getattr(error, "kind", "timeout") in MAYBE_CHARGED:
+                self._lost = _sum(self._lost, reserved)
 
     def count_cached(self):
         """Count an answer that came from the cache."""
-        with self._lock:
+        with self._changed:
             self._cached += 1
 
     def usage(self):
@@ -175,6 +195,6 @@ class Ledger:
         usage : Usage
             Requests, tokens and cost.
         """
-        with self._lock:
+        with self._changed:
             cost = price(*self._tokens, self._prices)
             return Usage(self._requests, *self._tokens, self._cached, cost)

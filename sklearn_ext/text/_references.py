@@ -2,6 +2,7 @@
 
 import statistics
 
+from sklearn_ext._missing import is_missing
 from sklearn_ext.text._text_table import is_one_dimensional, read_texts
 
 __all__ = ["are_summaries", "reference_texts"]
@@ -63,8 +64,8 @@ def are_summaries(y):
     Returns
     -------
     answer : bool
-        Whether all are texts, half of them have 10 characters or more, and half or more are
-        different from each other.
+        Whether all that are not missing are texts, half of them have 10 characters or more, and
+        half or more are different from each other.
 
     Examples
     --------
@@ -72,7 +73,7 @@ def are_summaries(y):
     >>> are_summaries(["a positive review", "a negative review"] * 5)
     False
     """
-    values = list(y)
+    values = [value for value in y if not is_missing(value)]
     if not values or not all(isinstance(value, str) for value in values):
         return False
     is_long = statistics.median(map(len, values)) >= SHORTEST_MEDIAN

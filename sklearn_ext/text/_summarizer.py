@@ -18,7 +18,7 @@ from sklearn_ext._validation import (
 )
 from sklearn_ext.text._containers import SameShapeOutputMixin
 from sklearn_ext.text._engine import Engine
-from sklearn_ext.text._failures import answer_for_failures, failures_of
+from sklearn_ext.text._failures import answer_for_failures, failures_of, warn_of_cache
 from sklearn_ext.text._grounding import ungrounded
 from sklearn_ext.text._last_call import LastCallMixin
 from sklearn_ext.text._references import reference_texts
@@ -115,8 +115,8 @@ class TextSummarizer(
         finished (and cached); or give an empty string, or the offline summary, and warn.
     cache : str or path, default=None
         Directory where answers are kept, found by text, settings and model. A second run sends
-        nothing, an interrupted one goes on. The summaries in it are as readable as any file;
-        texts and keys are not in it. None keeps nothing.
+        nothing (but wants the key as well), an interrupted one goes on. The summaries in it are as
+        readable as any file; texts and keys are not in it. None keeps nothing.
     budget : dict, default=None
         Most of "requests", "tokens" and "cost" that one call may use. The request that could
         exceed it is not sent, and the run ends as for an error; what is done is kept.
@@ -337,7 +337,7 @@ class TextSummarizer(
         table = self._read(X)
         if not table.texts:
             return float("nan")
-        if len(table.texts) != len(y) or len(set(table.rows.tolist())) != len(y):
+        if not table.has_one_text_a_row:
             raise ValueError(
                 f"score needs one text in each row, X has {len(table.texts)} texts in "
                 f"{len(y)} rows."
@@ -368,9 +368,17 @@ class TextSummarizer(
         summaries = reference_texts(y, self.learn)
         if summaries is None or not table.texts:
             return None
-        check_consistent_length(table.texts, summaries)
-        ranker = SentenceRanker()
-        return ranker.fit(table.texts, summaries, random_state=self.random_state)
+        check_consistent_length(table.values, summaries)
+        if not table.has_one_text_a_row:
+            if self.learn == "auto":  # y may be of anything
+                return None
+            raise ValueError(
+                f"learn=True needs one text in each row, X has {len(table.texts)} texts in "
+                f"{len(summaries)} rows."
+            )
+        pairs = [pair for pair in zip(table.texts, summaries, strict=True) if pair[1].strip()]
+        texts, summaries = zip(*pairs, strict=True) if pairs else ([], [])
+        return SentenceRanker().fit(texts, summaries, random_state=self.random_state)
 
     def _read(self, X):
         check_is_fitted(self)
@@ -379,7 +387,7 @@ class TextSummarizer(
     def _finished(self, table):
         """Run, log, and deal with failures as `on_error` says."""
         engine = Engine(self, self.ranker_)
-        outcomes, usage = engine.run(table.texts)
+        outcomes, usage, unstored = engine.run(table.texts)
         texts = [outcome.summary for outcome in outcomes]
         if self.on_error == "extractive":
             texts = [
@@ -390,6 +398,7 @@ class TextSummarizer(
         flagged = ungrounded(table.rows, table.texts, texts) if self.check_grounding else []
         result = Summaries(table.filled(texts), failures, usage, flagged)
         self._run_log.refill(failures, usage, flagged)
+        warn_of_cache(unstored)
         answer_for_failures(_shaped(result, table), self.on_error)
         return result
 

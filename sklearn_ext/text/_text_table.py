@@ -45,6 +45,11 @@ class TextTable:
     texts: list[str]
     is_sequence: bool = False
 
+    @property
+    def has_one_text_a_row(self):
+        """Whether a target can have one value for each text."""
+        return np.array_equal(np.sort(self.rows), np.arange(len(self.values)))
+
     def filled(self, summaries):
         """Put summaries in the places of the texts.
 

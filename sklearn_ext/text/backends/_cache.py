@@ -54,7 +54,12 @@ class Cache:
     Parameters
     ----------
     directory : str or path
-        Folder, made when the first answer is stored.
+        Folder, made by `open`.
+
+    Attributes
+    ----------
+    failure : OSError or None
+        Why an answer could not be stored: it is given all the same.
 
     Examples
     --------
@@ -70,6 +75,23 @@ class Cache:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = Path(directory)
+        self.failure: OSError | None = None
+
+    def open(self) -> None:
+        """Make the folder, before anything is paid for.
+
+        Raises
+        ------
+        ValueError
+            If there can be no such folder.
+        """
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"cache={str(self.directory)!r} is no folder, and none can be made: {error}. Name "
+                "a folder that can be written to, or set cache=None."
+            ) from error
 
     def answer(self, key: str, ask: Callable[[], SummaryReply]) -> tuple[SummaryReply, bool]:
         """Give the stored answer, or ask for it and store it.
@@ -95,7 +117,10 @@ class Cache:
             if stored is not None:
                 return stored, True
             reply = ask()
-            self._put(key, reply)
+            try:
+                self._put(key, reply)
+            except OSError as error:
+                self.failure = error
             return reply, False
 
     def get(self, key: str) -> SummaryReply | None:

@@ -102,13 +102,12 @@ class Channel:
         allowance.sent += 1
         try:
             reply = self._checked(call_within(self.timeout, lambda: self._complete(request)))
-        except BackendError as error:
+            counted = reply.tokens_in, reply.tokens_out
+            used = counted if any(counted) else (read, self.count_tokens(reply.text))
+        except BaseException as error:  # or others would wait for it without end
             self.ledger.fail(reserved, error)
             raise
-        counted = reply.tokens_in, reply.tokens_out
-        self.ledger.settle(
-            reserved, counted if any(counted) else (read, self.count_tokens(reply.text))
-        )
+        self.ledger.settle(reserved, used)
         return reply
 
     def _complete(self, request: SummaryRequest) -> SummaryReply:
