@@ -33,6 +33,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import has_fit_parameter
 
+from sklearn_ext import FFNNRegressor, LoRAAdapter
+
 # The small data of these tests make the polynomials' warnings right.
 pytestmark = [
     pytest.mark.filterwarnings(f"ignore::sklearn_ext.exceptions.{category}")
@@ -176,6 +178,17 @@ def in_cross_validate(estimator):
         found = cross_validate(asking, X, y, cv=split, params=params, error_score="raise")
     alone = quick(estimator).fit(X[:40], y[:40], sample_weight=weight[:40])
     assert found["test_score"][0] == alone.score(X[40:], y[40:], sample_weight=weight[40:])
+
+
+def test_routed_parameters_of_predict_reach_an_adapter():
+    pytest.importorskip("skorch")
+    X, y = data(FFNNRegressor())
+    base = quick(FFNNRegressor()).fit(X, y)
+    with sklearn.config_context(enable_metadata_routing=True):
+        adapter = LoRAAdapter.from_fitted(base, max_iter=1, random_state=0)
+        asking = make_pipeline(StandardScaler(), adapter.set_predict_request(return_std=True))
+        mean, std = asking.fit(X, y).predict(X, return_std=True)
+    assert mean.shape == std.shape == y.shape
 
 
 def in_bagging(estimator):

@@ -157,6 +157,62 @@ def test_an_encoder_without_dropout_has_it_in_front_of_the_head(tmp_path):
     assert curves[0][0] != curves[1][0]
 
 
+def test_the_string_of_a_special_token_stops(causal):
+    folder, _ = causal
+    tokenizer = word_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["four"]})
+    tokenizer.save_pretrained(folder)
+    settings = {"max_length": 16, "max_iter": 60, "learning_rate_init": 0.02, "random_state": 0}
+    model = CausalLanguageModel(folder, **settings)
+    model.fit(["one"] * 8, ["two four three"] * 8)
+    whole, stopped = (model.generate(["one"], temperature=0, stop=s)[0] for s in (None, "four"))
+    assert (whole.split(), stopped.split()) == (["two", "three"], ["two"])
+
+
+def test_tokens_that_only_the_tokenizer_knows(causal, encoder):
+    for folder, _ in (causal, encoder):
+        tokenizer = word_tokenizer()
+        tokenizer.add_tokens(["emoji"])
+        tokenizer.save_pretrained(folder)
+    texts = [*TEXTS, "one emoji"]
+    model = TransformerClassifier(encoder[0], max_length=16, max_iter=1)
+    with pytest.raises(ValueError, match="'emoji', a token that was added to the tokenizer"):
+        model.fit(texts, [*LABELS, 0])
+    with pytest.raises(ValueError, match="'emoji', a token that was added to the tokenizer"):
+        model.fit(TEXTS, LABELS).predict(texts)
+    with pytest.raises(ValueError, match="'emoji', a token that was added to the tokenizer"):
+        CausalLanguageModel(causal[0], max_length=16, max_iter=1).fit(texts)
+
+
+def test_a_language_model_needs_an_end_of_texts(causal, encoder):
+    for folder, _ in (causal, encoder):
+        plain = transformers.PreTrainedTokenizerFast(
+            tokenizer_object=word_tokenizer().backend_tokenizer, model_max_length=32
+        )
+        plain.save_pretrained(folder)
+    with pytest.raises(ValueError, match="names no token for the end of a text, eos_token"):
+        CausalLanguageModel(causal[0], max_length=16).fit(TEXTS)
+    assert TransformerClassifier(encoder[0], max_length=16, max_iter=1).fit(TEXTS, LABELS)
+
+
+def test_bars_of_the_hub_are_left_as_they_were(encoder):
+    from huggingface_hub import utils
+
+    for switch in (utils.disable_progress_bars, utils.enable_progress_bars):
+        switch()
+        before = utils.are_progress_bars_disabled()
+        TransformerClassifier(encoder[0], max_length=16, max_iter=0).fit(TEXTS, LABELS)
+        assert utils.are_progress_bars_disabled() == before
+
+
+def test_generators_are_left_alone_where_building_draws(tmp_path):
+    folder, _ = saved(tmp_path, "mamba", transformers.AutoModelForCausalLM, {})
+    state = torch.get_rng_state()
+    model = CausalLanguageModel(folder, max_length=16, max_iter=0).fit(TEXTS)
+    pickle.loads(pickle.dumps(model))
+    assert torch.equal(state, torch.get_rng_state())
+
+
 def test_tied_weights_stay_tied(causal):
     folder, reference = causal
     found = CausalLanguageModel(folder, max_length=16, max_iter=2, random_state=0).fit(TEXTS)

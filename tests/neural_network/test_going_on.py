@@ -8,7 +8,14 @@ from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.datasets import load_iris
 
-from sklearn_ext import FFNNClassifier, FFNNRegressor, LoRAAdapter, RNNClassifier, RNNRegressor
+from sklearn_ext import (
+    FFNNClassifier,
+    FFNNRegressor,
+    LoRAAdapter,
+    RNNClassifier,
+    RNNRegressor,
+    TransformerClassifier,
+)
 
 torch = pytest.importorskip("torch")
 skorch_callbacks = pytest.importorskip("skorch.callbacks")
@@ -83,6 +90,15 @@ def test_another_cell_is_refused():
     model = RNNRegressor(warm_start=True, **SMALL).fit(X, y)
     with pytest.raises(ValueError, match="has cell='mingru', not 'lstm'"):
         model.set_params(cell="lstm").fit(X, y)
+
+
+def test_another_pooling_is_refused():
+    texts, labels = ["red apple", "green pear"] * 4, [0, 1] * 4
+    model = TransformerClassifier(hidden_size=8, num_layers=1, num_heads=2, max_iter=1)
+    model.fit(texts, labels).set_params(pooling="first", warm_start=True)
+    with pytest.raises(ValueError, match="has pooling='mean', not 'first'"):
+        model.fit(texts, labels)
+    assert model.set_params(warm_start=False).fit(texts, labels).net_.module_.pooling == "first"
 
 
 def test_parameters_set_after_the_fit_change_no_prediction():

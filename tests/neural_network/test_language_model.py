@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
-from sklearn_ext import CausalLanguageModel
+from sklearn_ext import CausalLanguageModel, LoRAAdapter
 from sklearn_ext.neural_network._token_rows import windows_of
 
 TEXTS = [
@@ -193,6 +193,16 @@ def test_early_stopping_holds_out_whole_texts():
     owners = [set(rows.owners[part[0].numpy()]) for part in (seen, held)]
     assert not owners[0] & owners[1]
     assert owners[0] | owners[1] == set(range(len(TEXTS)))
+
+
+def test_texts_are_counted_and_not_their_windows():
+    book = ["the quick brown fox jumps over the lazy dog. " * 200]
+    model = CausalLanguageModel(
+        **SMALL | {"max_length": 8, "max_iter": 1, "early_stopping": "auto"}
+    )
+    assert model.fit(book).validation_loss_curve_ is None
+    adapter = LoRAAdapter(model.set_params(early_stopping=False), r=2, max_iter=1)
+    assert adapter.fit(book).n_iter_ == 1
 
 
 def test_validation_set_is_watched():

@@ -46,6 +46,15 @@ def test_what_is_saved_predicts_the_same(case, settings, tmp_path):
         assert_array_equal(getattr(again, name)(X), getattr(adapter, name)(X))
 
 
+def test_precision_is_that_of_the_file(tmp_path):
+    base, X, y = make_case("numbers")
+    base.fit(X.astype(np.float32), y)
+    adapter = LoRAAdapter.from_fitted(base, r=2, **SHORT).fit(X, y)
+    adapter.save_adapter(tmp_path)
+    loaded = LoRAAdapter.load_adapter(tmp_path, base, **SHORT)
+    assert_array_equal(loaded.predict(X), adapter.predict(X))
+
+
 def test_another_base_is_refused(tmp_path):
     base, X, y = make_case("numbers")
     adapter = LoRAAdapter.from_fitted(base.fit(X, y), **SHORT).fit(X, y)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.callback import ProgressBar
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags
@@ -139,6 +140,23 @@ def test_classes_are_those_of_the_base():
     adapter.fit(X[y == 1], y[y == 1])
     assert adapter.classes_.tolist() == [0, 1]
     assert get_tags(adapter).estimator_type == "classifier"
+
+
+def test_a_net_that_loaded_its_weights_learns_its_classes_from_y(tmp_path):
+    X, y = make_data("labels")
+    base, path = make_net("labels").fit(X, y), tmp_path / "weights.pt"
+    base.save_params(f_params=path)
+    restored = make_net("labels").initialize()
+    restored.load_params(f_params=path)
+    first, second = (
+        LoRAAdapter.from_fitted(net, max_iter=2, **used("labels")).fit(X, y)
+        for net in (base, restored)
+    )
+    assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    assert second.classes_.tolist() == [0, 1]
+    first.save_adapter(tmp_path)
+    loaded = LoRAAdapter.load_adapter(tmp_path, restored)
+    assert_array_equal(first.predict_proba(X), loaded.predict_proba(X))
 
 
 def test_the_plan_reaches_the_net():
@@ -497,6 +515,15 @@ class EndsAtTheSecond:
         if context.task_name == "epoch":
             self.seen.append(fitted_estimator.predict_proba(self.X))
         return context.task_name == "epoch" and context.task_id == 1
+
+
+def test_a_bar_is_told_by_the_adapter_and_not_asked_of_the_net(capsys):
+    pytest.importorskip("rich")
+    X, y = make_data("labels")
+    base = make_net("labels").fit(X, y)
+    adapter = LoRAAdapter.from_fitted(base, max_iter=2, **used("labels"))
+    adapter.set_callbacks(ProgressBar()).fit(X, y)
+    assert "LoRAAdapter" in capsys.readouterr().out
 
 
 def test_callbacks_of_the_adapter_hear_of_epochs_and_end_the_run():

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
 from sklearn.exceptions import NotFittedError
@@ -18,6 +18,7 @@ pytest.importorskip("skorch")
 
 from sklearn_ext import FFNNClassifier, FFNNRegressor, LoRAAdapter, RNNClassifier  # noqa: E402
 from sklearn_ext._torch.adapter_state import fingerprint  # noqa: E402
+from sklearn_ext.neural_network import AdapterBank  # noqa: E402
 from sklearn_ext.neural_network._adapter_fit import ADAPTATION, WATCHED  # noqa: E402
 
 SHORT = {"max_iter": 3, "random_state": 0}
@@ -332,7 +333,7 @@ def test_partial_fit_of_classes_that_the_base_knows():
     assert_array_equal(adapter.predict_proba(X), before)
     few = np.flatnonzero(labels == "low")[:20]
     fresh = LoRAAdapter(FFNNClassifier(**SMALL), **SHORT)
-    fresh.partial_fit(X[few], labels[few], classes=["high", "low"]).partial_fit(X, labels)
+    fresh.partial_fit(X[few], labels[few], classes=["low", "high"]).partial_fit(X, labels)
     assert fresh.classes_.tolist() == ["high", "low"]
 
 
@@ -482,14 +483,21 @@ def test_classes_that_the_base_does_not_know():
         LoRAAdapter.from_fitted(base).partial_fit(X, y, classes=[0, 1, 2])
 
 
-def test_made_where_gradients_are_off():
+def test_made_where_gradients_are_off(tmp_path):
     X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40.0)
     base = FFNNRegressor(8, n_members=1, max_iter=3, random_state=0).fit(X, y)
     adapter = LoRAAdapter.from_fitted(base, max_iter=3, random_state=0).fit(X, y)
     with torch.inference_mode():
         inside = LoRAAdapter.from_fitted(base, max_iter=3, random_state=0).fit(X, y)
         copied, net = pickle.loads(pickle.dumps((inside, base)))
-    for other in (inside, copied):
+        adapter.save_adapter(tmp_path)
+        loaded = LoRAAdapter.load_adapter(tmp_path, base, max_iter=3, random_state=0)
+        merged, summed = inside.merge(), AdapterBank({"a": inside}).merge({"a": 1.0})
+    for plain in (merged, summed):
+        before = plain.predict(X)
+        assert_allclose(before, adapter.predict(X), rtol=1e-6)
+        assert np.any(plain.partial_fit(X, y).predict(X) != before)
+    for other in (inside, copied, loaded):
         assert_array_equal(other.predict(X), adapter.predict(X))
         other.partial_fit(X, y)
     net.partial_fit(X, y)

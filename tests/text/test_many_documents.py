@@ -13,6 +13,7 @@ from sklearn_ext import TextSummarizer
 from sklearn_ext.exceptions import BackendError, SummaryWarning
 from sklearn_ext.text import FakeBackend, SummaryReply, SummaryRequest
 from sklearn_ext.text._batch import Outcome, run_batch
+from sklearn_ext.text._ledger import Ledger
 from sklearn_ext.text.backends._cache import Cache, request_key
 from sklearn_ext.text.backends._deadline import call_within
 from sklearn_ext.text.backends._retry import Allowance, Gate, with_retries
@@ -215,6 +216,29 @@ def test_equal_documents_are_asked_once_also_among_threads(tmp_path):
     assert all(result == results[0] for result in results)
 
 
+@pytest.mark.parametrize("on_error", ["raise", "warn"])
+def test_a_cache_that_is_no_folder_is_told_before_anything_is_paid_for(tmp_path, on_error):
+    file, backend = tmp_path / "answers.json", FakeBackend()
+    file.write_text("{}")
+    summarizer = TextSummarizer(backend, cache=file, on_error=on_error).fit(TEXTS)
+    with pytest.raises(ValueError, match=r"cache='.*answers\.json' is no folder"):
+        summarizer.transform(TEXTS)
+    assert backend.requests == []
+
+
+def test_a_cache_that_is_full_loses_no_answer(tmp_path, monkeypatch):
+    def no_space(cache, key, reply):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Cache, "_put", no_space)
+    backend = FakeBackend("Short.")
+    summarizer = TextSummarizer(backend, cache=tmp_path).fit(TEXTS)
+    with pytest.warns(SummaryWarning, match="could not be stored in the cache: .*No space left"):
+        summaries = summarizer.transform(TEXTS)
+    assert summaries.tolist() == ["Short."] * len(TEXTS)
+    assert len(backend.requests) == len(TEXTS)
+
+
 def test_failures_are_not_cached(tmp_path):
     cache = Cache(tmp_path)
     with pytest.raises(BackendError):
@@ -245,6 +269,33 @@ def test_budget_of_requests_stops_before_and_keeps_what_is_done(tmp_path):
         except BackendError:
             pass
     assert len(backend.requests) == len(TEXTS)
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_budget_that_is_enough_for_one_thread_is_enough_for_many(concurrency):
+    # Each request may use 1,000 tokens or so, and uses few: all fit, one after another.
+    backend = FakeBackend("Short.", latency=0.02)
+    settings = {"budget": {"tokens": 1200}, "max_sentences": 8, "concurrency": concurrency}
+    result = TextSummarizer(backend, **settings).fit(TEXTS).summarize(TEXTS)
+    assert result.failures == [] and result.usage.requests == len(TEXTS)
+
+
+def test_who_waits_for_the_budget_is_told_when_it_is_spent():
+    ledger, ended = Ledger({"tokens": 100}, None), []
+    ledger.reserve(60, 0)
+
+    def wait():
+        with pytest.raises(BackendError, match="tokens would reach 110"):
+            ledger.reserve(50, 0)
+        ended.append(True)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    waiting.join(0.05)
+    assert not ended  # it fits if what is under way uses little
+    ledger.fail((60, 0), RuntimeError("an answer that nobody saw may be charged"))
+    waiting.join(10)
+    assert ended
 
 
 @pytest.mark.parametrize("budget", [{"tokens": 700}, {"cost": 0.0007}])

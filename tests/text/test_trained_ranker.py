@@ -5,8 +5,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from sklearn_ext import TextSummarizer
 from sklearn_ext.text._extractive import Limits, SentenceRanker, extract
 from sklearn_ext.text._salience import describe, salience
 from sklearn_ext.text._sentences import split_sentences
@@ -107,6 +110,24 @@ def test_several_references():
         texts, [["Nothing at all.", s] for s in summaries], random_state=0
     )
     assert hits(ranker) > 0.95
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), ""])
+@pytest.mark.parametrize("learn", [True, "auto"])
+def test_texts_without_a_reference_are_left_out(missing, learn):
+    texts, summaries = verdict_corpus(40, 0)
+    few = TextSummarizer(learn=learn, random_state=0).fit(texts[:39], summaries[:39])
+    one_missing = clone(few).fit(texts, [*summaries[:39], missing])
+    assert few.ranker_.trust_ > 0
+    assert_array_equal(one_missing.ranker_.coef_, few.ranker_.coef_)
+
+
+def test_a_target_of_rows_with_two_texts_is_no_reference():
+    texts, summaries = verdict_corpus(40, 0)
+    table = np.array([texts, texts], dtype=object).T
+    assert TextSummarizer().fit(table, summaries).ranker_ is None
+    with pytest.raises(ValueError, match="one text in each row, X has 80 texts in 40 rows"):
+        TextSummarizer(learn=True).fit(table, summaries)
 
 
 def test_pickle_and_skops_give_back_the_same_summaries(fitted):
