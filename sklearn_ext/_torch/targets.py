@@ -53,6 +53,12 @@ def chosen_weights(module: nn.Module, settings: LoRASettings) -> dict[str, Adapt
     found = _asked_for(settings.target_modules, candidates | computed)
     _check_are_parameters(found & set(computed), computed, settings.modules_to_save or ())
     chosen = {name: candidates[name] for name in candidates if name in found - whole}
+    if found and not chosen:
+        raise ValueError(
+            f"All weights of target_modules={settings.target_modules!r} are those of "
+            f"modules_to_save={settings.modules_to_save!r}, which are trained whole. Name others "
+            "in one of the two."
+        )
     if not chosen:
         raise _nothing(f"target_modules={settings.target_modules!r}", "a weight", candidates)
     return chosen

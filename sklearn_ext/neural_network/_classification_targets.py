@@ -206,8 +206,9 @@ class ClassificationTargets(ClassifierMixin):
         if len(unknown):
             raise ValueError(
                 f"y holds classes {unknown.tolist()[:5]}, which are not in classes_: "
-                f"{self.classes_.tolist()[:5]}. Ensembles that number the classes, such as "
-                "VotingClassifier, need a base that was fitted on numbers from 0."
+                f"{self.classes_.tolist()[:5]}. What numbers the classes, such as "
+                "VotingClassifier and cross_val_predict of probabilities, needs a base that was "
+                "fitted on numbers from 0."
             )
         return np.searchsorted(self.classes_, y)
 

@@ -70,7 +70,10 @@ def test_a_name_stands_for_all_inside_and_is_no_part_of_a_word():
         ({"target_modules": []}, r"target_modules=\[\] does not match"),
         ({"target_modules": "*"}, "is no regular expression.*names in a list"),
         ({"modules_to_save": ["top"]}, "'top' in modules_to_save.*There are: 0, 1, 2, 3, 4"),
-        ({"target_modules": ["4"], "modules_to_save": ["4"]}, "does not match a weight"),
+        (
+            {"target_modules": ["4"], "modules_to_save": ["4"]},
+            "All weights of target_modules=.*trained whole",
+        ),
     ],
 )
 def test_errors_list_what_there_is(settings, message):
