@@ -127,7 +127,8 @@ def read_model(model: Any) -> tuple[str, dict[str, Any]]:
         raise ValueError("it has no vocabulary: files of the tokenizer are missing.")
     found = _described(tokenizer)
     # A tokenizer may have got tokens that the model did not.
-    found["n_tokens"] = min(len(tokenizer), settings.get_text_config().vocab_size)
+    known = getattr(settings.get_text_config(), "vocab_size", len(tokenizer))
+    found["n_tokens"] = min(len(tokenizer), known)
     positions = getattr(settings, "max_position_embeddings", None)  # whatever the file calls it
     if isinstance(positions, int) and positions > 0:
         found["most"] = min(found["most"], positions)

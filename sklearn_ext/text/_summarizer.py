@@ -119,7 +119,8 @@ class TextSummarizer(
         readable as any file; texts and keys are not in it. None keeps nothing.
     budget : dict, default=None
         Most of "requests", "tokens" and "cost" that one call may use. The request that could
-        exceed it is not sent, and the run ends as for an error; what is done is kept.
+        exceed it, whatever becomes of those under way, is not sent, and the run ends as for an
+        error; what is done is kept.
     prices : tuple of two floats, default=None
         Prices of a million tokens read and generated, for `usage_`, `estimate` and `budget`.
     check_grounding : bool, default=False
