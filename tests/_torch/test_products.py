@@ -18,8 +18,8 @@ def by_double(rows, factor, bias):
 
 @pytest.fixture(params=["by oneDNN", "by MKL"])
 def library(request, monkeypatch):
-    """Multiply by each library, whoever made the processor."""
-    monkeypatch.setattr(products, "_is_of_intel", lambda: request.param == "by MKL")
+    """Multiply by each library, whatever the processor."""
+    monkeypatch.setattr(products, "_leaves_avx512", lambda: request.param == "by oneDNN")
 
 
 FORMS = {
@@ -61,7 +61,7 @@ def test_other_precisions_are_those_of_torch(dtype):
 
 
 def test_a_build_without_onednn_multiplies_all_the_same(monkeypatch):
-    monkeypatch.setattr(products, "_is_of_intel", lambda: False)
+    monkeypatch.setattr(products, "_leaves_avx512", lambda: True)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     rows, factor = drawn(300, 64), drawn(64, 96)
     assert torch.equal(product(rows, factor), rows @ factor)
@@ -71,13 +71,14 @@ def test_this_torch_has_the_operator(monkeypatch):
     # It is not public. Where it goes, only time is lost, and this says so.
     if not torch.backends.mkldnn.is_available():
         pytest.skip("torch was built without oneDNN")
-    monkeypatch.setattr(products, "_is_of_intel", lambda: False)
+    monkeypatch.setattr(products, "_leaves_avx512", lambda: True)
     assert products._by_onednn() is not None
 
 
+@pytest.mark.parametrize("capability", ["AVX512", "AVX2"])
 @pytest.mark.parametrize("maker", ["GenuineIntel", "AuthenticAMD"])
 @pytest.mark.parametrize("is_linux", [True, False])
-def test_the_maker_of_the_processor_decides(monkeypatch, maker, is_linux):
+def test_the_processor_decides(monkeypatch, capability, maker, is_linux):
     def read(path, encoding):
         if not is_linux:
             raise FileNotFoundError(path)
@@ -85,7 +86,9 @@ def test_the_maker_of_the_processor_decides(monkeypatch, maker, is_linux):
 
     monkeypatch.setattr(products.Path, "read_text", read)
     monkeypatch.setattr(products.platform, "processor", lambda: f"Intel64 Family 6, {maker}")
-    assert products._is_of_intel.__wrapped__() == (maker == "GenuineIntel")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    expected = (capability, maker) == ("AVX512", "AuthenticAMD")
+    assert products._leaves_avx512.__wrapped__() == expected
 
 
 @pytest.mark.usefixtures("library")
