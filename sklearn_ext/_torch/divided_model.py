@@ -13,8 +13,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from sklearn_ext._torch.dropout import SharedDropout
-
 __all__ = ["DividedModel"]
 
 Tensor = torch.Tensor
@@ -35,11 +33,6 @@ class DividedModel(nn.Module):
     def _called_inside(self, *inputs: Any) -> None:
         """Go through the layers; what lies behind them need not be computed."""
         self._called(*inputs)
-
-    @property
-    def has_dropout(self) -> bool:
-        """Whether the model was written with layers of dropout."""
-        return any(isinstance(layer, SharedDropout) for layer in self.model.modules())
 
     def forward(self, tokens: Tensor, further: Tensor | None = None) -> Tensor:
         """Compute states, or logits, of tokens (n, length)."""

@@ -17,6 +17,7 @@ from sklearn_ext._torch.pretrained_files import left_out_layers, quiet_transform
 __all__ = [
     "PretrainedCausal",
     "PretrainedEncoder",
+    "has_dropout",
     "hides_padding",
     "is_causal",
     "keeps_apart",
@@ -179,6 +180,11 @@ class PretrainedCausal(DividedModel):
         found = self.model(input_ids=tokens, past_key_values=memory, use_cache=True)
         past = getattr(found, "past_key_values", None)
         return found.logits[:, -1], tokens if past is None else past
+
+
+def has_dropout(body: nn.Module) -> bool:
+    """Tell whether a model was written with layers of dropout."""
+    return any(isinstance(layer, SeededDropout) for layer in body.modules())
 
 
 def most_positions(body: nn.Module) -> float:

@@ -262,10 +262,10 @@ class CausalLanguageModel(TextDrawing, DensityMixin, BaseText):
         from sklearn_ext._torch.likelihood import TextLikelihood
 
         if "config" in self._architecture:
-            from sklearn_ext._torch.pretrained import PretrainedCausal
+            from sklearn_ext._torch.pretrained import PretrainedCausal, has_dropout
 
             body = PretrainedCausal(**{"packs": False} | self._architecture)
-            if self._architecture["dropout"] and not body.has_dropout:
+            if self._architecture["dropout"] and not has_dropout(body):
                 raise ValueError(
                     f"dropout={self._architecture['dropout']} has no place in "
                     f"model={str(self.model)!r}, which was written without layers of dropout. Set "

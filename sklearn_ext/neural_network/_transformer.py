@@ -301,8 +301,10 @@ class TransformerClassifier(ClassificationTargets, PooledStates, BaseText):
         encoder, n_outputs = self._encoder(generator), self._build_loss().n_outputs(self._n_targets)
         dropout, head = self._architecture["dropout"], {}
         if "config" in self._architecture:
+            from sklearn_ext._torch.pretrained import has_dropout
+
             head = PRETRAINED_HEAD
-            dropout = 0.0 if encoder.has_dropout else dropout
+            dropout = 0.0 if has_dropout(encoder) else dropout
         pooling = self._of_net("pooling")
         return PooledClassifier(encoder, pooling, n_outputs, dropout, generator, **head)
 
