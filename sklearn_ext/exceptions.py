@@ -166,7 +166,8 @@ class SummaryWarning(SklearnExtWarning):
     """Some documents got no summary from the backend, or the cache could not be written to.
 
     Given once by a call of :class:`sklearn_ext.text.TextSummarizer` with ``on_error="warn"`` or
-    ``"extractive"``. The message counts them and quotes the first; ``failures_`` holds all.
+    ``"extractive"``. The message counts them and quotes the first; ``failures_`` holds all. Given
+    once, too, by a call whose answers did not all go into the cache.
 
     Call again later with ``cache`` set: only what is missing is asked for.
     """

@@ -79,9 +79,8 @@ def _check_classes(classes, adapted):
             f"{type(adapted).__name__}. Leave them out."
         )
     known = getattr(adapted, "classes_", None)  # a base that is not fitted knows none
-    if classes is None or known is None:
-        return
-    if not np.array_equal(np.unique(classes), known):
+    is_asked = classes is not None and known is not None
+    if is_asked and not np.array_equal(np.unique(classes), known):
         raise ValueError(f"classes={classes!r}, but the base knows {known!r}.")
 
 
@@ -270,10 +269,11 @@ class AdapterFit:
         task = context.subcontext(task_name=task_name, max_subtasks=0 if tells else None)
         task.call_on_fit_task_begin(estimator=self, X=X, y=y)
         forwarded = forwarded_callbacks(self, model, self._copy_with)
-        if not tells:
-            vars(model)["_on_epoch"] = self._epoch_hook(task, X, y)
-        # What does not tell would be warned of, but the hook tells in its place.
-        with task.propagate_callback_context(model) if tells else nullcontext(), forwarded:
+        if tells:
+            told = task.propagate_callback_context(model)
+        else:  # would be warned of, but the hook tells in its place
+            told, vars(model)["_on_epoch"] = nullcontext(), self._epoch_hook(task, X, y)
+        with told, forwarded:
             fit()
         vars(model).pop("_on_epoch", None)
         task.call_on_fit_task_end(estimator=self, X=X, y=y)

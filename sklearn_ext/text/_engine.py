@@ -146,9 +146,10 @@ class Engine:
             return
         backend = self._backend()
         # A missing key, package or folder is no failure of a document.
-        for opened in (backend, cache) if wanted else ():
-            if hasattr(opened, "open"):
-                opened.open()
+        if wanted and hasattr(backend, "open"):
+            backend.open()
+        if wanted and cache is not None:
+            cache.open()
         channel = Channel(
             backend,
             ledger,
