@@ -15,6 +15,7 @@ __all__ = [
     "set_dtype",
     "take_dtypes",
     "tensor_state",
+    "uncompiled",
 ]
 
 
@@ -50,9 +51,15 @@ def take_dtypes(module: nn.Module, arrays: Mapping[str, np.ndarray], front: str)
         parameter.data = parameter.data.to(dtype)
 
 
+def uncompiled(module: nn.Module) -> nn.Module:
+    """Give the module that `torch.compile` was put around; another one is returned as it is."""
+    plain: nn.Module = getattr(module, "_orig_mod", module)
+    return plain
+
+
 def named_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
     """Give parameters by name; a compiled module gives the names of the plain one."""
-    return dict(getattr(module, "_orig_mod", module).named_parameters())
+    return dict(uncompiled(module).named_parameters())
 
 
 def module_arrays(module: nn.Module) -> dict[str, np.ndarray]:
@@ -60,8 +67,7 @@ def module_arrays(module: nn.Module) -> dict[str, np.ndarray]:
 
     A compiled module gives the names of the plain one.
     """
-    plain: nn.Module = getattr(module, "_orig_mod", module)
-    tensors = plain.state_dict(keep_vars=True)
+    tensors = uncompiled(module).state_dict(keep_vars=True)
     copies = {id(t): t.detach().cpu().numpy().copy() for t in tensors.values()}
     return {name: copies[id(tensor)] for name, tensor in tensors.items()}
 

@@ -40,7 +40,9 @@ class NetAdaptation:
     @staticmethod
     def module(estimator):
         """Give the module of a fitted estimator, adapted or not."""
-        return estimator.net_.module_
+        from sklearn_ext._torch.parameters import uncompiled
+
+        return uncompiled(estimator.net_.module_)
 
     def adapted(self, base, settings, generator):
         """Copy a fitted estimator around an adapted net.
@@ -65,7 +67,9 @@ class NetAdaptation:
             settings = {**settings, "gradient_checkpointing": True}
         adapted = shallow_copy(base)
         adapted._adaptation, adapted.t_, adapted._fold_state = settings, 0, None
-        adapted.net_ = _wrapped(base, adapted._adapted_module(base.net_.module_, generator))
+        module = adapted._adapted_module(self.module(base), generator)
+        # Weights that are changed in place around each call are nothing for a compiler.
+        adapted.net_ = _wrapped(base, module, compiles=False)
         return adapted
 
     def merged(self, estimator):
@@ -85,7 +89,7 @@ class NetAdaptation:
             return estimator
         merged = shallow_copy(estimator)
         merged._adaptation = None
-        merged.net_ = _wrapped(estimator, estimator._plain_module())
+        merged.net_ = _wrapped(estimator, estimator._plain_module(), compiles=estimator.compile)
         merged.n_parameters_ = sum(p.numel() for p in merged.net_.module_.parameters())
         return merged
 
@@ -190,7 +194,7 @@ def _whole(base, settings):
     from sklearn_ext._torch.targets import left_out
 
     targets = LoRASettings(target_modules=settings["target_modules"])
-    return left_out(base.net_.module_, targets, base._new_layers) or None
+    return left_out(base._plain_module(), targets, base._new_layers) or None
 
 
 def _check_something_below(module):
@@ -211,7 +215,7 @@ def shallow_copy(estimator):
     return found
 
 
-def _wrapped(estimator, module):
+def _wrapped(estimator, module, *, compiles):
     """Put a module into a net of its own, where the module of an estimator is."""
     from sklearn_ext._torch.device import resolve_device
     from sklearn_ext.neural_network._net import wrapped_module
@@ -225,5 +229,5 @@ def _wrapped(estimator, module):
         estimator._build_loss(),
         device,
         callbacks=estimator.callbacks,
-        compile=estimator.compile,
+        compile=compiles,
     )

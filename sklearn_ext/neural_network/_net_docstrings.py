@@ -59,7 +59,7 @@ _NET_PARAMETERS = """\
     device : str or torch.device, default="auto"
         "auto" takes cuda or mps where there is one, else the CPU.
     compile : bool, default=False
-        Whether to compile the module by torch.compile.
+        Whether to compile the module by torch.compile; low-rank changes of it are not compiled.
     callbacks : list or None, default=None
         Callbacks of skorch. Those of scikit-learn are given to `set_callbacks`.
 """

@@ -45,7 +45,9 @@ class NetState:
 
     def _plain_module(self):
         """Give the net without anything around it, its weights changed where it is adapted."""
-        module = self.net_.module_
+        from sklearn_ext._torch.parameters import uncompiled
+
+        module = uncompiled(self.net_.module_)
         return module if self._adaptation is None else module.merged_copy().train(False)
 
     def _snapshot(self):

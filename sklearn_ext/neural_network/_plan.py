@@ -206,7 +206,8 @@ class TrainingPlan:
 
         module = self.net_.module_
         if getattr(module, "cut", None) is None:
-            members = torch.compile(module.members) if self.compile else module.members
+            compiles = self.compile and self._adaptation is None
+            members = torch.compile(module.members) if compiles else module.members
             return inputs, lambda batch: members(prepare(batch))
         if not self._caches_frozen:
             return inputs, lambda batch: module.in_parts(prepare(batch))

@@ -15,7 +15,7 @@ from skorch.history import History
 from sklearn_ext._torch.dropout import dropout_from
 from sklearn_ext._torch.lora import LoRAModule
 from sklearn_ext._torch.low_rank import LoRASettings
-from sklearn_ext._torch.parameters import plain_state, tensor_state
+from sklearn_ext._torch.parameters import plain_state, tensor_state, uncompiled
 from sklearn_ext._torch.random import make_generator
 from sklearn_ext._torch.shared_copies import name_in_base
 from sklearn_ext.neural_network._net import given_back_on_failure
@@ -39,7 +39,7 @@ class SkorchAdaptation:
                 f"A skorch net with the modules {list(net._modules)} cannot be adapted: only one "
                 "that is called 'module' is. Put the others into it."
             )
-        return net.module_
+        return uncompiled(net.module_)
 
     def adapted(self, base, settings, generator):
         """Copy a fitted net around an adapted module, with a history of its own."""

@@ -223,9 +223,10 @@ class BaseText(BaseNet):
         """Recompute blocks where that is asked for; an adapted module does so by itself."""
         if not self.gradient_checkpointing or self._adaptation is not None:
             return super()._while_training(module)
+        from sklearn_ext._torch.parameters import uncompiled
         from sklearn_ext._torch.recomputation import blocks_of, recomputed_blocks
 
-        plain = getattr(module, "_orig_mod", module)
+        plain = uncompiled(module)
         return recomputed_blocks(blocks_of(plain), plain)
 
     def _training_inputs(self, rows, device, dtype):

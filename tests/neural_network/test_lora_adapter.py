@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,17 +17,17 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 
-from sklearn_ext import (
+from sklearn_ext import (  # noqa: E402
     FFNNClassifier,
     FFNNRegressor,
     LoRAAdapter,
     RNNClassifier,
     RNNRegressor,
 )
-from sklearn_ext.inspection import gradient_flow
+from sklearn_ext.inspection import gradient_flow  # noqa: E402
 
 SHORT = {"max_iter": 3, "random_state": 0}
 
@@ -416,3 +417,21 @@ def test_from_fitted_needs_a_fitted_estimator():
 @parametrize_with_checks([LoRAAdapter(FFNNClassifier(n_members=2))])
 def test_sklearn_check_of_an_adapted_classifier(estimator, check):
     check(estimator)
+
+
+# Of dynamo itself.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+def test_a_base_that_is_compiled_is_adapted_as_one_that_is_not(monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    (X, y), found = make_table(), []
+    for compiles in (False, True):
+        base = make_case("table numbers")[0].set_params(compile=compiles).fit(X, y)
+        adapter = LoRAAdapter.from_fitted(base, **SHORT).fit(*shifted("table numbers"))
+        adapted = adapter.estimator_.net_.module_
+        again = pickle.loads(pickle.dumps(adapter)).predict(X)
+        merged, goes_on = adapter.merge(), adapter.estimator_.partial_fit(X, y)
+        found.append(
+            (again, merged.predict(X), goes_on.predict(X), list(dict(adapted.named_parameters())))
+        )
+    for plain, of_compiled in zip(*found, strict=True):
+        assert_array_equal(of_compiled, plain)

@@ -3,6 +3,7 @@
 import copy
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -544,3 +545,18 @@ def test_an_optimizer_without_weight_decay():
     adapter = LoRAAdapter(net, alpha=0.01, **used("labels"))
     with pytest.raises(ValueError, match=r"alpha=0.01 is a weight decay, which .*LBFGS.*alpha=0.0"):
         adapter.fit(*make_data("labels"))
+
+
+# Of dynamo itself.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+def test_a_net_that_is_compiled_is_adapted_as_one_that_is_not(monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    X, y = make_data("labels")
+    found = []
+    for compiles in (False, True):
+        base = make_net("labels", compile=compiles).fit(X, y)
+        adapter = LoRAAdapter.from_fitted(base, **used("labels")).fit(*make_data("labels", 1))
+        again = pickle.loads(pickle.dumps(adapter))
+        found.append((again.predict_proba(X), adapter.merge().predict_proba(X)))
+    for plain, of_compiled in zip(*found, strict=True):
+        assert_allclose(of_compiled, plain, rtol=1e-5, atol=1e-6)
