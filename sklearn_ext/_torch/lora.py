@@ -259,8 +259,15 @@ class LoRAModule(nn.Module):
         return lambda: found
 
     def rate_ratio(self, name: str) -> float:
-        """Learning rate of a trained parameter over that of the others: B has its own [2]_."""
-        return self._ratio_of_B if name.endswith(".weight_B") else 1.0
+        """Learning rate of a trained parameter over that of A.
+
+        B has its own [2]_, and what is trained whole may have one in the base.
+        """
+        part, _, key = name.partition(".")
+        if part == "whole":
+            ratio_of = getattr(self.base, "rate_ratio_beside_changes", None)
+            return 1.0 if ratio_of is None else float(ratio_of(name_of(key)))
+        return self._ratio_of_B if key.endswith(".weight_B") else 1.0
 
     # In two parts, for :mod:`sklearn_ext._torch.frozen_states`
 

@@ -85,6 +85,11 @@ class TextEncoder(Transformer):
         return self.through(blocks, states, counted(states), mask)
 
 
+def _is_head(name: str) -> bool:
+    """Whether a parameter of a classifier, compiled or not, is one of its head."""
+    return name.removeprefix("_orig_mod.").startswith("head.")
+
+
 class PooledClassifier(nn.Module):
     """Pooled states of an encoder and a linear head.
 
@@ -103,6 +108,8 @@ class PooledClassifier(nn.Module):
         Draws the head.
     head_ratio : float, default=1.0
         Learning rate of the head over that of the encoder.
+    head_ratio_beside_changes : float, default=1.0
+        The same where the encoder learns by low-rank changes.
     head_scale : float, default=0.1
         Standard deviation of the head's weights, times the square root of the width.
     """
@@ -115,6 +122,7 @@ class PooledClassifier(nn.Module):
         dropout: float,
         generator: torch.Generator,
         head_ratio: float = 1.0,
+        head_ratio_beside_changes: float = 1.0,
         head_scale: float = 0.1,
     ) -> None:
         super().__init__()
@@ -122,12 +130,15 @@ class PooledClassifier(nn.Module):
         self.encoder, self.pooling = encoder, pooling
         self.dropout = SharedDropout(dropout)
         self.head = linear_layer(1, width, n_outputs, head_scale / sqrt(width), generator)
-        self.head_ratio = head_ratio
+        self.head_ratio, self.head_ratio_beside_changes = head_ratio, head_ratio_beside_changes
 
     def rate_ratio(self, name: str) -> float:
         """Learning rate of a parameter over that of most: a head that is new has its own."""
-        is_head = name.removeprefix("_orig_mod.").startswith("head.")  # or compiled
-        return self.head_ratio if is_head else 1.0
+        return self.head_ratio if _is_head(name) else 1.0
+
+    def rate_ratio_beside_changes(self, name: str) -> float:
+        """Learning rate of a parameter that is trained whole over that of low-rank changes."""
+        return self.head_ratio_beside_changes if _is_head(name) else 1.0
 
     def pooled(self, inputs: dict[str, Tensor]) -> Tensor:
         """Pooled states (n, width) of "values" (n, longest), padded tokens, with "lengths" (n,).

@@ -556,14 +556,44 @@ def test_a_new_head_learns_faster_than_what_is_trained_already(tmp_path):
     folder, _ = saved(tmp_path / "bert", "bert", transformers.AutoModel, {})
     settings = {"max_length": 16, "learning_rate_init": 1e-3, "random_state": 0}
     model = TransformerClassifier(folder, max_iter=1, **settings).fit(TEXTS, LABELS)
-    groups, module = model.net_.optimizer_.param_groups, model.net_.module_
-    rate_of = {id(p): group["initial_lr"] for group in groups for p in group["params"]}
-    rates = {name: rate_of[id(p)] for name, p in module.named_parameters()}
-    of_head = {name for name, rate in rates.items() if rate == pytest.approx(0.02)}
+    rates, module = rates_of(model), model.net_.module_
+    of_head = {name for name, rate in rates.items() if rate == pytest.approx(0.06)}
     assert of_head == {"head.weight", "head.bias"}
     assert {rates[name] for name in set(rates) - of_head} == {1e-3}
     compiled = torch.compile(module, backend="eager")
     assert sum(compiled.rate_ratio(name) > 1 for name, _ in compiled.named_parameters()) == 2
+
+
+def rates_of(model):
+    """Learning rate that each trained parameter started from."""
+    groups, module = model.net_.optimizer_.param_groups, model.net_.module_
+    rate_of = {id(p): group["initial_lr"] for group in groups for p in group["params"]}
+    return {name: rate_of[id(p)] for name, p in module.named_parameters()}
+
+
+@pytest.mark.parametrize(
+    "modules_to_save", ["auto", ["head"], ["head", "encoder.model.embeddings"]]
+)
+def test_a_new_head_learns_faster_than_low_rank_changes(tmp_path, modules_to_save):
+    folder, _ = saved(tmp_path / "bert", "bert", transformers.AutoModel, {})
+    base = TransformerClassifier(folder, max_iter=0, max_length=16).fit(TEXTS, LABELS)
+    settings = {"target_modules": ["query"], "modules_to_save": modules_to_save}
+    adapter = LoRAAdapter.from_fitted(
+        base, loraplus_lr_ratio=4.0, max_iter=1, learning_rate_init=1e-3, **settings
+    )
+    rates = rates_of(adapter.fit(TEXTS, LABELS).estimator_)
+    of_head = {name for name, rate in rates.items() if rate == pytest.approx(0.003)}
+    assert of_head == {"whole.head/weight", "whole.head/bias"}
+    of_b = {name for name, rate in rates.items() if rate == pytest.approx(0.004)}
+    assert of_b == {name for name in rates if name.endswith(".weight_B")}
+    assert {rates[name] for name in set(rates) - of_head - of_b} == {1e-3}
+
+
+def test_a_head_of_low_rank_learns_as_fast_as_other_changes(tmp_path):
+    folder, _ = saved(tmp_path / "bert", "bert", transformers.AutoModel, {})
+    base = TransformerClassifier(folder, max_iter=0, max_length=16).fit(TEXTS, LABELS)
+    adapter = LoRAAdapter.from_fitted(base, target_modules=["head", "query"], max_iter=1)
+    assert len(set(rates_of(adapter.fit(TEXTS, LABELS).estimator_).values())) == 1
 
 
 @pytest.mark.parametrize(
