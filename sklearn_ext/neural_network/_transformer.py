@@ -28,9 +28,9 @@ STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 300, 3, 10
 # A head that is new learns faster than the encoder under it, or than its low-rank changes. On
 # held-out texts of 77 classes 0.029 more were right than with a ratio of 20 where all was trained,
 # and 0.013 more than with 1 beside low-rank changes (0.016 with 5, which was no better with few
-# texts); of six classes 0.004 and 0.002 more. It is drawn as large as torch's and has no dropout of
-# its own: 0.006 and 0.011 more of 77 classes than with a small head and dropout; of six classes as
-# many.
+# texts); of six classes 0.004 more and as many. It is drawn as large as torch's and has no dropout
+# of its own: 0.006 and 0.011 more of 77 classes than with a small head and dropout; of six classes
+# as many.
 PRETRAINED_HEAD = {
     "head_ratio": 60.0,
     "head_ratio_beside_changes": 3.0,
