@@ -116,8 +116,7 @@ class LoRAModule(nn.Module):
         self._learning = {name for name, parameter in given.items() if parameter.requires_grad}
         self._names_of = all_names(base)
         self._members = base.parameter_members() if hasattr(base, "parameter_members") else []  # type: ignore[operator]
-        floating = {p.dtype for p in given.values() if p.is_floating_point()}
-        self._is_mixed = len(floating) > 1
+        self._is_mixed = len({p.dtype for p in given.values() if p.is_floating_point()}) > 1
         adapted = chosen_weights(base, settings)
         self.low_rank = nn.ModuleDict(
             {
@@ -156,8 +155,6 @@ class LoRAModule(nn.Module):
 
     def _quantize(self, settings: LoRASettings, given: dict[str, nn.Parameter]) -> None:
         """Quantise what is frozen and can be."""
-        if self._is_mixed:
-            raise ValueError(_mixed(settings.quantization, given))
         changes = {name_of(key): cast(LowRank, change) for key, change in self.low_rank.items()}
         kept = {name_of(key) for key in self.whole}
         found = quantize_base(self.base, settings, changes, kept, given)
@@ -259,15 +256,11 @@ class LoRAModule(nn.Module):
         return lambda: found
 
     def rate_ratio(self, name: str) -> float:
-        """Learning rate of a trained parameter over that of A.
-
-        B has its own [2]_, and what is trained whole may have one in the base.
-        """
+        """Learning rate of a parameter over that of A: B has its own [2]_, a new head may too."""
         part, _, key = name.partition(".")
-        if part == "whole":
-            ratio_of = getattr(self.base, "rate_ratio_beside_changes", None)
-            return 1.0 if ratio_of is None else float(ratio_of(name_of(key)))
-        return self._ratio_of_B if key.endswith(".weight_B") else 1.0
+        if part == "whole" and hasattr(self.base, "rate_ratio_of_whole"):
+            return float(self.base.rate_ratio_of_whole(name_of(key)))  # type: ignore[operator]
+        return self._ratio_of_B if name.endswith(".weight_B") else 1.0
 
     # In two parts, for :mod:`sklearn_ext._torch.frozen_states`
 
@@ -495,13 +488,3 @@ def _check_dense(places: dict[str, list[tuple[nn.Module, str]]]) -> None:
                 f"{path!r} has sparse=True, but a table that is adapted needs sparse=False. Set "
                 "its attribute `sparse`, or leave it out of target_modules."
             )
-
-
-def _mixed(quantization: str | None, given: dict[str, nn.Parameter]) -> str:
-    """Message for a base of several precisions, with one parameter of each."""
-    some = {p.dtype: name for name, p in given.items() if p.is_floating_point()}
-    found = ", ".join(f"{name} is {str(dtype)[6:]}" for dtype, name in some.items())
-    return (
-        f"quantization={quantization!r} needs a base of one precision, but {found}. Convert the "
-        "base, as by base.float(), or use quantization=None."
-    )

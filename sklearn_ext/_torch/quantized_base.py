@@ -70,8 +70,10 @@ def quantize_base(
     Raises
     ------
     ValueError
-        If there is nothing to quantise, or the changes need whole weights.
+        If there is nothing to quantise, the base has several precisions, or the changes need whole
+        weights.
     """
+    _check_one_precision(settings.quantization, given)
     if settings.use_dora:
         raise ValueError("use_dora=True needs whole weights: set quantization=None.")
     assert settings.quantization is not None
@@ -140,3 +142,14 @@ def _take_up(residual: Tensor, change: LowRank, settings: LoRASettings) -> None:
     A, B = principal_factors(as_matrix(residual, change.layout), settings.r, settings.scaling)
     change.weight_A.copy_(A)
     change.weight_B.copy_(B)
+
+
+def _check_one_precision(quantization: str | None, given: dict[str, nn.Parameter]) -> None:
+    """Raise an error for a base of several precisions that names one parameter of each."""
+    some = {p.dtype: name for name, p in given.items() if p.is_floating_point()}
+    if len(some) > 1:
+        found = ", ".join(f"{name} is {str(dtype)[6:]}" for dtype, name in some.items())
+        raise ValueError(
+            f"quantization={quantization!r} needs a base of one precision, but {found}. Convert "
+            "the base, as by base.float(), or use quantization=None."
+        )

@@ -136,7 +136,7 @@ class PooledClassifier(nn.Module):
         """Learning rate of a parameter over that of most: a head that is new has its own."""
         return self.head_ratio if _is_head(name) else 1.0
 
-    def rate_ratio_beside_changes(self, name: str) -> float:
+    def rate_ratio_of_whole(self, name: str) -> float:
         """Learning rate of a parameter that is trained whole over that of low-rank changes."""
         return self.head_ratio_beside_changes if _is_head(name) else 1.0
 
